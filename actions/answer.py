@@ -1,0 +1,211 @@
+"""Answers a procedure: the facets that were asked, with their conditions, sources and days."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from actions.action import Asked, Basis, Choice, Command, Found, Outcome, Press, Result, says
+from actions.knowledge import Dated, Knowledge, When, branches, weakest
+from actions.knowledge.model import CatalogueEntry, Facet, Procedure, Variant
+from actions.not_understood import topic_choices
+
+SURE = 0.5
+ANYWHERE = When()
+_CLOSE = 0.6
+_FAINT = 0.2
+_FOLLOW_UP_WORDS = 8
+_OFFERED = 4
+_CHOICES_BACK = 6
+_IN_OVERVIEW = (
+    Facet.OVERVIEW,
+    Facet.DOCUMENTS,
+    Facet.FEE,
+    Facet.TIME_LIMIT,
+    Facet.PLACE,
+    Facet.ONLINE,
+)
+_NEXT = (
+    Facet.DOCUMENTS,
+    Facet.FEE,
+    Facet.TIME_LIMIT,
+    Facet.PLACE,
+    Facet.ONLINE,
+    Facet.WHO,
+    Facet.LEGAL_BASIS,
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One facet of an answer: every value that may apply, or none where nothing is known."""
+
+    facet: Facet
+    branches: tuple[Dated[Any], ...]
+
+    @property
+    def until(self) -> date | None:
+        """The last day of all its values, where they share one."""
+        ends = {value.until for value in self.branches}
+        return ends.pop() if len(ends) == 1 else None
+
+    @property
+    def general(self) -> tuple[Dated[Any], ...]:
+        """The values that hold in every province."""
+        return tuple(value for value in self.branches if not value.when.province)
+
+    @property
+    def local(self) -> tuple[Dated[Any], ...]:
+        """The values of single provinces."""
+        return tuple(value for value in self.branches if value.when.province)
+
+
+def sections(
+    procedure: Procedure,
+    variant: Variant | None,
+    facets: Sequence[Facet],
+    day: date,
+    known: When = ANYWHERE,
+) -> tuple[Section, ...]:
+    """What is known of each facet on that day; a variant has the first word."""
+    return tuple(Section(facet, _values(procedure, variant, facet, day, known)) for facet in facets)
+
+
+def _values(
+    procedure: Procedure, variant: Variant | None, facet: Facet, day: date, known: When
+) -> tuple[Dated[Any], ...]:
+    own: tuple[Dated[Any], ...] = getattr(variant, facet, ()) if variant else ()
+    values = own or getattr(procedure, facet)
+    return tuple(v for v in branches(values, day, known) if v.value is not None)
+
+
+def basis_of(procedure: Procedure, told: Sequence[Section]) -> Basis:
+    """What some sections rest on, each citation and source once."""
+    values = [value for section in told for value in section.branches]
+    return Basis(
+        cites=tuple(dict.fromkeys(cite for value in values for cite in value.cites)),
+        sources=tuple(dict.fromkeys(value.source for value in values if value.source)),
+        seen=weakest(value.seen for value in values),
+        checked=procedure.checked,
+    )
+
+
+class Answer:
+    """Finds the procedure that is meant and tells what was asked about it."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+
+    def __call__(self, asked: Asked) -> Outcome:
+        """The asked facets of one procedure, or a question back when several may be meant."""
+        found, close = self._meant(asked)
+        if found is None:
+            return self._ask_back(asked, close)
+        topic = self._knowledge.topic(found.id)
+        facets = self._facets(asked, found)
+        if isinstance(topic, Procedure):
+            return self._tell(asked, topic, found.variant, facets)
+        assert isinstance(topic, CatalogueEntry)
+        return self._only_named(asked, topic, facets)
+
+    def _meant(self, asked: Asked) -> tuple[Found | None, list[Found]]:
+        if asked.press and asked.press.topic:
+            return Found(asked.press.topic, 1.0, asked.press.value), []
+        found = list(asked.understanding.procedures)
+        if found and found[0].score >= SURE and not _too_close(found):
+            return found[0], []
+        remembered = self._remembered(asked)
+        if remembered and (not found or found[0].score < SURE):
+            return remembered, []
+        return None, [f for f in found if f.score >= _FAINT]
+
+    def _remembered(self, asked: Asked) -> Found | None:
+        topic = self._knowledge.topic(asked.memory.topic or "")
+        if isinstance(topic, Procedure) or (
+            isinstance(topic, CatalogueEntry) and topic.kind == "procedure"
+        ):
+            return Found(topic.id, 1.0, asked.memory.variant)
+        return None
+
+    def _facets(self, asked: Asked, found: Found) -> tuple[Facet, ...]:
+        if asked.press:
+            return asked.press.facets or (Facet.OVERVIEW,)
+        facets = asked.understanding.facets
+        only_named = not facets or facets == (Facet.OVERVIEW,)
+        short = len(asked.understanding.normalized.split()) <= _FOLLOW_UP_WORDS
+        if only_named and short and asked.memory.topic not in {None, found.id}:
+            return asked.memory.facets or (Facet.OVERVIEW,)
+        return facets or (Facet.OVERVIEW,)
+
+    def _tell(
+        self, asked: Asked, procedure: Procedure, variant_id: str | None, facets: tuple[Facet, ...]
+    ) -> Outcome:
+        variant = next((v for v in procedure.variants if v.id == variant_id), None)
+        shown = _IN_OVERVIEW if Facet.OVERVIEW in facets else facets
+        province = self._knowledge.province_in(asked.understanding.normalized)
+        told = sections(procedure, variant, shown, asked.day, When(province=province))
+        if Facet.OVERVIEW in facets and province is None:
+            told = tuple(Section(section.facet, section.general) for section in told)
+        basis = basis_of(procedure, told)
+        known = any(section.branches for section in told)
+        reply = says(
+            "procedure",
+            *_next_choices(procedure, variant_id, shown),
+            name=variant.name if variant else procedure.name,
+            code=variant.code if variant else procedure.code,
+            sections=told,
+            overview=Facet.OVERVIEW in facets,
+            forgotten=tuple(branches(procedure.forgotten, asked.day, ANYWHERE)),
+            basis=basis,
+            review=self._knowledge.review(procedure.id, asked.day),
+        )
+        return Outcome(
+            Result.ANSWERED if known else Result.NOT_KNOWN,
+            (reply,),
+            replace(asked.memory, topic=procedure.id, variant=variant_id, facets=facets, misses=0),
+            facets=facets,
+            procedure=procedure.id,
+            variant=variant_id,
+            basis=basis,
+        )
+
+    def _only_named(
+        self, asked: Asked, topic: CatalogueEntry, facets: tuple[Facet, ...]
+    ) -> Outcome:
+        return Outcome(
+            Result.NOT_KNOWN,
+            (says("procedure_only_named", name=topic.name, code=topic.code),),
+            replace(asked.memory, topic=topic.id, variant=None, facets=facets, misses=0),
+            facets=facets,
+            procedure=topic.id,
+        )
+
+    def _ask_back(self, asked: Asked, close: list[Found]) -> Outcome:
+        if not close:
+            close = [Found(procedure, 0.0) for procedure in self._knowledge.files.procedures]
+        choices = topic_choices(self._knowledge, [(f, "ask_procedure") for f in close], asked)
+        facets = asked.understanding.facets
+        return Outcome(
+            Result.ASKED_BACK,
+            (says("which_procedure", *choices[:_CHOICES_BACK]),),
+            replace(asked.memory, facets=facets, misses=0),
+            facets=facets,
+            procedure=close[0].id if close and close[0].score else None,
+        )
+
+
+def _too_close(found: Sequence[Found]) -> bool:
+    return len(found) > 1 and found[1].score >= _CLOSE * found[0].score
+
+
+def _next_choices(
+    procedure: Procedure, variant: str | None, shown: Sequence[Facet]
+) -> tuple[Choice, ...]:
+    offered = [f for f in _NEXT if f not in shown and getattr(procedure, f)][:_OFFERED]
+    return tuple(
+        Choice(
+            f"facet_{facet}",
+            Press(Command.ASK, "ask_procedure", procedure.id, (facet,), variant),
+        )
+        for facet in offered
+    )

@@ -1,0 +1,59 @@
+"""Follows a case by its code, or the latest one of this conversation."""
+
+from typing import Protocol
+
+from actions.action import Asked, Outcome, Result, answered, says
+from actions.cases import Case, CaseCode, NotACode
+
+
+class Cases(Protocol):
+    """Where cases are looked up; the store fulfils it."""
+
+    def by_code(self, code: CaseCode) -> Case | None:
+        """The case with that code."""
+        ...
+
+    def latest_here(self) -> Case | None:
+        """The latest case that was brought in this conversation."""
+        ...
+
+
+class FollowCase:
+    """Tells where a case stands and what was answered; never its words."""
+
+    def __init__(self, cases: Cases) -> None:
+        self._cases = cases
+
+    def __call__(self, asked: Asked) -> Outcome:
+        """The state of the case that the message names, or of the latest one here."""
+        typed = asked.understanding.entities.get("case_code", ())
+        if not typed:
+            return self._latest(asked)
+        try:
+            code = CaseCode.parse(typed[0])
+        except NotACode:
+            return answered(asked, says("case_code_wrong", typed=typed[0]), result=Result.NOT_KNOWN)
+        case = self._cases.by_code(code)
+        if case is None:
+            return answered(asked, says("case_unknown", code=str(code)), result=Result.NOT_KNOWN)
+        return _tell(asked, case)
+
+    def _latest(self, asked: Asked) -> Outcome:
+        case = self._cases.latest_here()
+        if case is None:
+            return answered(asked, says("which_case"), result=Result.ASKED_BACK)
+        return _tell(asked, case)
+
+
+def _tell(asked: Asked, case: Case) -> Outcome:
+    reply = says(
+        "case_state",
+        code=str(case.code),
+        state=case.state,
+        received_on=case.received_at,
+        due_on=case.due_on,
+        overdue=case.overdue(asked.day),
+        answer=case.answer,
+        reason=case.moves[-1].reason if case.moves else None,
+    )
+    return answered(asked, reply)

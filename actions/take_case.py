@@ -1,0 +1,196 @@
+"""Takes a feedback or proposal as a form: consent, one question at a time, summary, code."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from actions.action import (
+    Asked,
+    CaseTaken,
+    Choice,
+    Command,
+    Form,
+    Outcome,
+    Press,
+    Result,
+    Says,
+    Step,
+    says,
+)
+from actions.cases import CaseCode, CaseKind, Report
+from actions.deadlines import Calendar
+
+_ORDER = tuple(Step)
+_LONGEST = 4000
+_SHORTEST_STORY = 5
+
+YES, NO, SKIP, KEEP, SEND, AGAIN, CANCEL = "yes", "no", "skip", "keep", "send", "again", "cancel"
+
+
+def _choice(label: str, value: str, *, once: bool = False) -> Choice:
+    return Choice(label, Press(Command.FORM, value=value), once=once)
+
+
+_CHOICES: dict[Step, tuple[Choice, ...]] = {
+    Step.CONSENT: (_choice("consent_yes", YES), _choice("consent_no", NO)),
+    Step.WHAT: (),
+    Step.WHERE: (_choice("skip_where", SKIP),),
+    Step.WHEN: (_choice("skip_when", SKIP),),
+    Step.NAME: (_choice("skip_name", SKIP),),
+    Step.CONTACT: (_choice("skip_contact", SKIP),),
+    Step.SUMMARY: (
+        _choice("form_send", SEND, once=True),
+        _choice("form_again", AGAIN),
+        _choice("form_cancel", CANCEL),
+    ),
+}
+
+_WORDS = {
+    "affirm": {Step.CONSENT: YES, Step.SUMMARY: SEND, Step.WHAT: KEEP},
+    "deny": {
+        Step.CONSENT: NO,
+        Step.SUMMARY: CANCEL,
+        Step.WHERE: SKIP,
+        Step.WHEN: SKIP,
+        Step.NAME: SKIP,
+        Step.CONTACT: SKIP,
+    },
+    "change_answer": {Step.SUMMARY: AGAIN},
+}
+
+
+class TakeCase:
+    """The case form: opens, goes on from step to step, and gives a case when it is sent."""
+
+    def __init__(
+        self, calendar: Calendar, draw_code: Callable[[], CaseCode] = CaseCode.draw
+    ) -> None:
+        self._calendar = calendar
+        self._draw_code = draw_code
+
+    def open(self, asked: Asked) -> Outcome:
+        """Asks for consent; what was already told is kept aside until it is given."""
+        kind = asked.understanding.kind
+        if kind not in {CaseKind.FEEDBACK, CaseKind.PROPOSAL}:
+            kind = CaseKind.FEEDBACK
+        told = asked.memory.draft if asked.press else asked.text.strip()
+        story = told if told and len(told.split()) >= _SHORTEST_STORY else None
+        return self.ask(asked, Form(kind, Step.CONSENT, draft=story))
+
+    def go_on(self, asked: Asked) -> Outcome:
+        """Takes the answer to the open question and asks the next one."""
+        form = asked.memory.form
+        assert form is not None
+        value = asked.press.value if asked.press else self._said(asked, form)
+        if value in {CANCEL, NO}:
+            return self.cancel(asked)
+        match form.step:
+            case Step.CONSENT if value != YES:
+                return self.ask(asked, form, "consent_needed")
+            case Step.SUMMARY:
+                return self._finish(asked, form, value)
+            case _:
+                return self._fill(asked, form, value)
+
+    def cancel(self, asked: Asked) -> Outcome:
+        """Drops the form with everything that was told in it."""
+        form = asked.memory.form
+        assert form is not None
+        reply = says("consent_refused" if form.step is Step.CONSENT else "form_cancelled")
+        return Outcome(
+            Result.CANCELLED,
+            (reply,),
+            replace(asked.memory, form=None, misses=0),
+            case_kind=form.kind,
+        )
+
+    def keep_aside(self, asked: Asked, text: str) -> Form | None:
+        """The open form, with a text kept aside where it may have been meant as the story."""
+        form = asked.memory.form
+        if form is None or form.step is not Step.WHAT:
+            return form
+        return replace(form, draft=text)
+
+    def go_back(self, asked: Asked) -> Outcome:
+        """Asks the question before; at the first one it asks for consent again."""
+        form = asked.memory.form
+        assert form is not None
+        before = _ORDER[max(_ORDER.index(form.step) - 1, 0)]
+        if before is Step.CONTACT and "name" not in form.answers:
+            before = Step.NAME
+        return self.ask(asked, replace(form, step=before))
+
+    def ask(self, asked: Asked, form: Form, before: str | None = None) -> Outcome:
+        """Puts the form's open question, with a word before it where one is needed."""
+        reply = self.question(form, asked)
+        first = (says(before),) if before else ()
+        return Outcome(
+            Result.FORM,
+            (*first, reply),
+            replace(asked.memory, form=form, misses=0, draft=None),
+            case_kind=form.kind,
+        )
+
+    def question(self, form: Form, asked: Asked) -> Says:
+        """The open question in words, with its choices."""
+        facts = {
+            "kind": form.kind,
+            "answers": {step.value: form.answers.get(step) for step in Step},
+            "draft": form.draft,
+            "keeps_days": asked.office.keeps_cases_days,
+            "reader": asked.office.case_reader,
+        }
+        choices = _CHOICES[form.step]
+        if form.step is Step.WHAT and form.draft:
+            choices = (_choice("keep_draft", KEEP),)
+        return Says(f"form_{form.step}", facts, choices)
+
+    def _said(self, asked: Asked, form: Form) -> str | None:
+        meant = asked.understanding
+        for intent, values in _WORDS.items():
+            if meant.intents.get(intent, 0.0) >= 0.6 and form.step in values:
+                return values[form.step]
+        return None
+
+    def _fill(self, asked: Asked, form: Form, value: str | None) -> Outcome:
+        answer = form.draft if value == KEEP else asked.text.strip()
+        if form.step is Step.CONSENT:
+            return self.ask(asked, _next(form))
+        if value == SKIP:
+            return self.ask(asked, _next(form))
+        if not answer:
+            return self.ask(asked, form, "answer_in_words")
+        if len(answer) > _LONGEST:
+            return self.ask(asked, form, "answer_too_long")
+        answers = {**form.answers, form.step.value: answer}
+        return self.ask(asked, _next(replace(form, answers=answers, draft=None)))
+
+    def _finish(self, asked: Asked, form: Form, value: str | None) -> Outcome:
+        if value == AGAIN:
+            return self.ask(asked, Form(form.kind, Step.WHAT, draft=form.answers.get("what")))
+        if value != SEND:
+            return self.ask(asked, form, "summary_needs_choice")
+        code = self._draw_code()
+        due_on = self._calendar.after(asked.day, asked.office.first_answer_within)
+        told = form.answers
+        report = Report(
+            what=told["what"],
+            where=told.get("where", ""),
+            when=told.get("when", ""),
+            name=told.get("name"),
+            contact=told.get("contact"),
+        )
+        reply = says("case_taken", code=str(code), due_on=due_on, anonymous="name" not in told)
+        return Outcome(
+            Result.CASE_TAKEN,
+            (reply,),
+            replace(asked.memory, form=None, misses=0),
+            events=(CaseTaken(code, form.kind, report, due_on),),
+            case_kind=form.kind,
+        )
+
+
+def _next(form: Form) -> Form:
+    step = _ORDER[_ORDER.index(form.step) + 1]
+    if step is Step.CONTACT and "name" not in form.answers:
+        step = Step.SUMMARY
+    return replace(form, step=step)

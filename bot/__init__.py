@@ -1,0 +1,1 @@
+"""TALKS: gateway, turns, channels, store and command line."""

@@ -1,0 +1,1 @@
+"""Channels: one file or folder each, both directions; none knows another."""

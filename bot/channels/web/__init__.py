@@ -1,0 +1,331 @@
+"""The web chat: a public page, messages in by POST, replies out by server-sent events."""
+
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from actions.knowledge.model import Office
+from bot.channels.web.streams import Streams
+from bot.message import Message, Sender
+from bot.store import Session, Store, StoreUnavailable, conversations, inbox, outbox, turns
+from bot.store.outbox import Outgoing
+
+CHANNEL = "web"
+MAX_LENGTH = 4000
+
+_HERE = Path(__file__).parent
+_COOKIE = "motcua_chat"
+_COOKIE_BYTES = 32
+_BODY_BYTES = 64 * 1024
+_HEARTBEAT_SECONDS = 15.0
+_RETRY_MILLISECONDS = 2000
+_ADDRESS_FACTOR = 10
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
+        "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class _Sent(BaseModel):
+    """What the page posts: words, or a pressed choice."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(pattern=r"^[A-Za-z0-9-]{8,64}$")
+    text: str = ""
+    pressed: str | None = Field(default=None, max_length=64)
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal(Exception):  # noqa: N818 - a fact, not a failure
+    """A request that is not taken, with the reply that says why."""
+
+    status: int
+    error: str
+    reply: str
+
+
+class WebChat:
+    """The routes of the web chat; it keeps nothing that a second gateway would miss."""
+
+    def __init__(
+        self,
+        store: Store,
+        office: Office,
+        words: Callable[[str], str],
+        clock: Callable[[], datetime],
+        *,
+        words_days: int,
+        per_minute: int,
+        public_url: str,
+        received: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._office = office
+        self._words = words
+        self._clock = clock
+        self._kept = timedelta(days=words_days)
+        self._public_url = public_url
+        self._received = received
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._per_person = RateLimitItemPerMinute(per_minute)
+        self._per_address = RateLimitItemPerMinute(per_minute * _ADDRESS_FACTOR)
+        self._page = Environment(
+            loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
+        ).get_template("chat.html")
+        self.streams = Streams(store, CHANNEL)
+
+    def add_to(self, app: web.Application) -> None:
+        """Adds the routes and what must run beside them."""
+        app.router.add_get("/", self.page)
+        app.router.add_get("/chat/history", self.history)
+        app.router.add_post("/chat/messages", self.message)
+        app.router.add_get("/chat/stream", self.stream)
+        app.router.add_static("/static", _HERE / "static")
+        app.on_response_prepare.append(_headers)
+        app.on_shutdown.append(self._close)
+        app.cleanup_ctx.append(self.streams.watch)
+
+    async def page(self, request: web.Request) -> web.Response:
+        """The chat page; a visitor without a cookie gets one."""
+        html = self._page.render(
+            office_name=self._office.name, max_length=MAX_LENGTH, version=version("motcua")
+        )
+        response = web.Response(text=html, content_type="text/html")
+        response.headers["Cache-Control"] = "no-store"
+        if _person(request) is None:
+            response.set_cookie(
+                _COOKIE,
+                secrets.token_urlsafe(_COOKIE_BYTES),
+                max_age=int(self._kept.total_seconds()),
+                httponly=True,
+                samesite="Strict",
+                secure=self._public_url.startswith("https://"),
+            )
+        return response
+
+    async def history(self, request: web.Request) -> web.Response:
+        """Everything of this conversation that is still kept."""
+        person = _person(request)
+        if person is None:
+            return web.json_response({"messages": [], "last_event_id": 0})
+        sender = self._sender(person)
+        try:
+            messages, last = await self._store.run(_history, sender)
+        except StoreUnavailable:
+            return self._refuse(Refusal(503, "unavailable", "chat_not_kept"))
+        return web.json_response({"messages": messages, "last_event_id": last})
+
+    async def message(self, request: web.Request) -> web.Response:
+        """Takes one message: 202 only once it is kept."""
+        try:
+            person = await self._allowed(request)
+            sent = await _read(request)
+            now = self._clock()
+            message = Message(
+                self._sender(person), f"{person[:16]}:{sent.id}", now, sent.text, sent.pressed
+            )
+            until = now + self._kept
+            await self._store.run(inbox.keep, message, self._office.id, now, until)
+        except Refusal as refusal:
+            return self._refuse(refusal)
+        except StoreUnavailable:
+            return self._refuse(Refusal(503, "unavailable", "chat_not_kept"))
+        self._received()
+        self.streams.wake_person(person)
+        return web.json_response({"accepted": True}, status=202)
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """Replies as they come; a broken stream resumes after the last row that arrived."""
+        person = _person(request)
+        if person is None:
+            return self._refuse(Refusal(403, "no_cookie", "chat_not_readable"))
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        )
+        await response.prepare(request)
+        await response.write(f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
+        after = _resume_after(request)
+        try:
+            with self.streams.open(person) as wake:
+                await self._pour(response, self._sender(person), after, wake)
+        except (ConnectionResetError, asyncio.CancelledError):
+            pass
+        return response
+
+    async def _pour(
+        self, response: web.StreamResponse, sender: Sender, after: int, wake: asyncio.Event
+    ) -> None:
+        while not self.streams.closing:
+            wake.clear()
+            rows = await self._rows(sender, after)
+            for row in rows:
+                await response.write(_event("reply", _as_json(row), row.id))
+                after = row.id
+            if rows:
+                await self._mark_sent(rows)
+                continue
+            try:
+                await asyncio.wait_for(wake.wait(), _HEARTBEAT_SECONDS)
+            except TimeoutError:
+                await response.write(b": still here\n\n")
+        await response.write(_event("bye", {}))
+
+    async def _rows(self, sender: Sender, after: int) -> list[Outgoing]:
+        try:
+            conversation, rows = await self._store.run(_after, sender, after)
+        except StoreUnavailable:
+            return []
+        if conversation is not None:
+            self.streams.belongs(sender.person, conversation)
+        return rows
+
+    async def _mark_sent(self, rows: list[Outgoing]) -> None:
+        try:
+            await self._store.run(outbox.sent, [row.id for row in rows], self._clock())
+        except StoreUnavailable:
+            return
+
+    async def _allowed(self, request: web.Request) -> str:
+        person = _person(request)
+        if person is None or not self._same_origin(request):
+            raise Refusal(403, "not_from_our_page", "chat_not_readable")
+        address = request.remote or "unknown"
+        within = await self._limiter.hit(self._per_address, "address", address)
+        if not within or not await self._limiter.hit(self._per_person, "person", person):
+            raise Refusal(429, "too_many", "chat_too_many")
+        return person
+
+    def _same_origin(self, request: web.Request) -> bool:
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return request.headers.get("Sec-Fetch-Site") == "same-origin"
+        if self._public_url:
+            return origin == self._public_url.rstrip("/")
+        return urlsplit(origin).netloc == request.host
+
+    def _sender(self, person: str) -> Sender:
+        return Sender(CHANNEL, self._office.id, person)
+
+    def _refuse(self, refusal: Refusal) -> web.Response:
+        body = {"error": refusal.error, "message": self._words(refusal.reply)}
+        return web.json_response(body, status=refusal.status)
+
+    async def _close(self, _app: web.Application) -> None:
+        self.streams.close()
+
+
+async def _read(request: web.Request) -> _Sent:
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Refusal(413, "too_long", "chat_too_long") from error
+    if len(body) > _BODY_BYTES:
+        raise Refusal(413, "too_long", "chat_too_long")
+    try:
+        sent = _Sent.model_validate_json(body)
+    except ValidationError as error:
+        raise Refusal(400, "not_readable", "chat_not_readable") from error
+    if len(sent.text.strip()) > MAX_LENGTH:
+        raise Refusal(413, "too_long", "chat_too_long")
+    if sent.pressed is None and not sent.text.strip():
+        raise Refusal(400, "empty", "chat_not_readable")
+    return sent
+
+
+def _person(request: web.Request) -> str | None:
+    """Who this is: a hash of the cookie, so that the database holds nobody's key."""
+    cookie = request.cookies.get(_COOKIE, "")
+    if not re.fullmatch(r"[A-Za-z0-9_-]{43}", cookie):
+        return None
+    return hashlib.sha256(cookie.encode()).hexdigest()
+
+
+def _resume_after(request: web.Request) -> int:
+    given = request.headers.get("Last-Event-ID") or request.query.get("after", "0")
+    return int(given) if given.isdecimal() and len(given) < 19 else 0
+
+
+def _after(session: Session, sender: Sender, row_id: int) -> tuple[int | None, list[Outgoing]]:
+    conversation = conversations.find(session, sender)
+    if conversation is None:
+        return None, []
+    return conversation.id, outbox.after(session, conversation.id, row_id)
+
+
+def _history(session: Session, sender: Sender) -> tuple[list[dict[str, Any]], int]:
+    conversation = conversations.find(session, sender)
+    if conversation is None:
+        return [], 0
+    rows = outbox.after(session, conversation.id, 0)
+    said = [
+        (
+            said.at,
+            0,
+            said.turn_id,
+            _citizen(f"t{said.turn_id}", said.external_id, said.text, said.at),
+        )
+        for said in turns.said_in(session, conversation.id)
+    ]
+    told = [(row.at, 1, row.id, {"from": "office", **_as_json(row)}) for row in rows]
+    waiting = [
+        _citizen(
+            f"i{item.inbox_id}", item.message.external_id, item.message.text, item.message.sent_at
+        )
+        for item in inbox.all_waiting(session, conversation.id)
+        if item.message.text
+    ]
+    ordered = sorted(said + told, key=lambda entry: entry[:3])
+    return [entry[3] for entry in ordered] + waiting, rows[-1].id if rows else 0
+
+
+def _citizen(id_: str, external_id: str, text: str, at: datetime) -> dict[str, Any]:
+    client_id = external_id.partition(":")[2]
+    return {"from": "citizen", "id": id_, "client_id": client_id, "text": text, "at": _iso(at)}
+
+
+def _as_json(row: Outgoing) -> dict[str, Any]:
+    blocks = [block.model_dump(mode="json") for block in row.blocks]
+    return {"id": row.id, "kind": row.kind, "at": _iso(row.at), "blocks": blocks}
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _event(name: str, data: dict[str, Any], row_id: int | None = None) -> bytes:
+    head = f"id: {row_id}\n" if row_id is not None else ""
+    return f"{head}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+async def _headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    if request.path.startswith("/static/fonts/"):
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    elif request.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "no-cache"

@@ -1,0 +1,88 @@
+"""Open streams of the web chat: who listens, and waking them when a row is for them."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from bot.store import Store, StoreUnavailable, outbox
+
+_POLL_SECONDS = 1.0
+
+
+class Streams:
+    """Wakes streams; each then reads its own rows, so that a lost wake-up costs a second only.
+
+    Rows may also be put by another process (an officer's answer), so the newest are looked for
+    once a second while anybody listens.
+    """
+
+    def __init__(self, store: Store, channel: str) -> None:
+        self._store = store
+        self._channel = channel
+        self._listening: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._people: dict[int, str] = {}
+        self._look = asyncio.Event()
+        self._seen = 0
+        self.closing = False
+
+    @contextmanager
+    def open(self, person: str) -> Iterator[asyncio.Event]:
+        """Listens for one person while a stream is open."""
+        wake = asyncio.Event()
+        self._listening[person].add(wake)
+        try:
+            yield wake
+        finally:
+            self._listening[person].discard(wake)
+            if not self._listening[person]:
+                del self._listening[person]
+                self._people = {c: p for c, p in self._people.items() if p != person}
+
+    def belongs(self, person: str, conversation_id: int) -> None:
+        """Tells which conversation is a listening person's."""
+        self._people[conversation_id] = person
+
+    def wake_person(self, person: str) -> None:
+        """Lets a person's streams look again."""
+        for wake in self._listening.get(person, ()):
+            wake.set()
+
+    def look(self) -> None:
+        """Looks for new rows now rather than within a second."""
+        self._look.set()
+
+    def close(self) -> None:
+        """Ends every stream."""
+        self.closing = True
+        for person in list(self._listening):
+            self.wake_person(person)
+
+    async def watch(self, _app: web.Application) -> AsyncIterator[None]:
+        """Looks for new rows as long as the gateway runs."""
+        task = asyncio.create_task(self._watch())
+        yield
+        task.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._look.wait(), _POLL_SECONDS)
+            except TimeoutError:
+                if not self._listening:
+                    continue
+            self._look.clear()
+            await self._wake_recipients()
+
+    async def _wake_recipients(self) -> None:
+        try:
+            rows = await self._store.run(outbox.recipients, self._seen, self._channel)
+        except StoreUnavailable:
+            return
+        for conversation_id, row_id in rows:
+            self._seen = max(self._seen, row_id)
+            person = self._people.get(conversation_id)
+            if person is not None:
+                self.wake_person(person)

@@ -1,0 +1,162 @@
+"""The officers' desk: lists, shows, answers, closes and exports cases."""
+
+import argparse
+import csv
+import getpass
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from actions.cases import Case, CaseCode, MoveNotAllowed, NotACode, ReasonMissing, State
+from actions.deadlines import local_day
+from bot import desk
+from bot.gateway import build_house, system_clock
+from bot.settings import Settings
+from bot.store import Session, Store, audit, cases
+from bot.store.cases import CaseNotFound
+from bot.store.keys import KeyRing
+from bot.turn import House
+
+_MAX_WHY = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """One of: list, show, answer, close, export."""
+    parser.add_argument("--who", default=getpass.getuser(), help="name for the audit trail")
+    what = parser.add_subparsers(dest="what", required=True)
+    listing = what.add_parser("list", help="cases without their words, oldest first")
+    listing.add_argument("--office")
+    listing.add_argument("--state", choices=list(State))
+    listing.add_argument("--overdue", action="store_true")
+    listing.add_argument("--json", action="store_true")
+    show = what.add_parser("show", help="one case with its words; leaves an audit line")
+    show.add_argument("code")
+    show.add_argument("--why", default="to handle the case", help="reason for the audit trail")
+    answer = what.add_parser("answer", help="answers a case; the citizen gets it where they wrote")
+    answer.add_argument("code")
+    answer.add_argument("--text", required=True)
+    close = what.add_parser("close", help="closes a case, with a reason that the citizen is told")
+    close.add_argument("code")
+    close.add_argument("--reason", required=True)
+    export = what.add_parser("export", help="cases without their words, as a table")
+    export.add_argument("--csv", action="store_true", required=True)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Does one thing with cases; what is wrong with it is told in a sentence."""
+    settings = Settings()
+    house = build_house(settings)
+    store = Store(settings.database, KeyRing.load(settings.keys))
+    store.migrate()
+    at = Counter(store, house, args.who, system_clock())
+    try:
+        return at.do(args)
+    except NotACode:
+        print(f"Mã {args.code} không đúng dạng MC-XXXX-XXXX-X hoặc gõ nhầm.", file=sys.stderr)
+    except CaseNotFound:
+        print(f"Không có vụ việc nào mang mã {args.code}.", file=sys.stderr)
+    except MoveNotAllowed as error:
+        print(f"Không chuyển được trạng thái: {error}.", file=sys.stderr)
+    except ReasonMissing:
+        print("Cần nêu lý do.", file=sys.stderr)
+    finally:
+        store.close()
+    return 1
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What one officer does at the command line, at one moment."""
+
+    store: Store
+    house: House
+    who: str
+    now: datetime
+
+    def do(self, args: argparse.Namespace) -> int:
+        """One of the subcommands."""
+        match args.what:
+            case "list":
+                day = local_day(self.now) if args.overdue else None
+                found = self.store.run_here(_listed, args.office, args.state, day)
+                _print_list(found, as_json=args.json)
+            case "show":
+                code = CaseCode.parse(args.code)
+                shown = self.store.run_here(_shown, code, self.who, args.why[:_MAX_WHY], self.now)
+                print(shown)
+            case "answer":
+                code = CaseCode.parse(args.code)
+                self.store.run_here(desk.answer, self.house, code, args.text, self.who, self.now)
+                print(f"Đã trả lời {code}.")
+            case "close":
+                code = CaseCode.parse(args.code)
+                self.store.run_here(desk.close, self.house, code, args.reason, self.who, self.now)
+                print(f"Đã kết thúc {code}.")
+            case "export":
+                _write_csv(self.store.run_here(_listed, None, None, None))
+        return 0
+
+
+def _listed(
+    session: Session, office: str | None, state: str | None, overdue_on: date | None
+) -> list[dict[str, Any]]:
+    return [_row(case) for case in cases.listed(session, office, state, overdue_on)]
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {
+        "code": str(case.code),
+        "kind": str(case.kind),
+        "state": str(case.state),
+        "office": case.office,
+        "received_at": case.received_at.isoformat(timespec="seconds"),
+        "due_on": case.due_on.isoformat(),
+    }
+
+
+def _print_list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False))
+        return
+    if not rows:
+        print("Không có vụ việc nào.")
+    for row in rows:
+        print(f"{row['code']}  {row['state']:<10} {row['kind']:<10} hạn {row['due_on']}")
+
+
+def _shown(session: Session, code: CaseCode, who: str, why: str, now: datetime) -> str:
+    case = desk.read(session, code, who, why, now)
+    lines = [f"{name}: {value}" for name, value in _row(case).items()]
+    lines += _report(case)
+    lines += [
+        f"{move.at:%Y-%m-%d %H:%M} {move.by}: {move.to} {move.answer or move.reason or ''}".rstrip()
+        for move in case.moves
+    ]
+    lines += [
+        f"{at:%Y-%m-%d %H:%M} {by}: {did} {reason or ''}".rstrip()
+        for at, by, did, reason in audit.about(session, str(code))
+    ]
+    return "\n".join(lines)
+
+
+def _report(case: Case) -> list[str]:
+    if case.report is None:
+        return ["Nội dung đã hết hạn lưu và đã xóa."]
+    told = case.report
+    return [
+        f"Nội dung: {told.what}",
+        f"Nơi xảy ra: {told.where or 'không nêu'}",
+        f"Thời gian: {told.when or 'không nêu'}",
+        f"Người gửi: {told.name or 'không nêu tên'}",
+        f"Liên hệ: {told.contact or 'không nêu'}",
+    ]
+
+
+def _write_csv(rows: Iterable[dict[str, Any]]) -> None:
+    columns = ("code", "kind", "state", "office", "received_at", "due_on")
+    writer = csv.DictWriter(sys.stdout, columns)
+    writer.writeheader()
+    writer.writerows(rows)

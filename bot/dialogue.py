@@ -1,0 +1,224 @@
+"""Chooses what to do with a message: who is heard first, then an open form, then the intent."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import RootModel
+
+from actions.action import (
+    Asked,
+    Choice,
+    Command,
+    Outcome,
+    Press,
+    Result,
+    Step,
+    Understanding,
+    Verb,
+    says,
+)
+from actions.advise_conduct import AdviseConduct
+from actions.answer import SURE, Answer
+from actions.answer_english import AnswerEnglish
+from actions.cases import CaseKind
+from actions.deadlines import Calendar
+from actions.erase_data import erase_data
+from actions.follow_case import Cases, FollowCase
+from actions.greet import greet
+from actions.hand_over import HandOver
+from actions.knowledge import Knowledge
+from actions.knowledge.dated import Line, Strict
+from actions.knowledge.reading import read_one
+from actions.not_understood import NotUnderstood
+from actions.redirect import Redirect
+from actions.say import Say
+from actions.take_case import TakeCase
+from actions.triage import Ears, Heard, Phrases, first_heard
+from actions.warn_emergency import warn_emergency
+
+_ASKS_IN_FORM = 0.8
+_UNSURE = 0.35
+_BORDER = 0.5
+_SIDE_QUESTIONS = {
+    "ask_procedure",
+    "ask_conduct",
+    "ask_office",
+    "consent_question",
+    "who_are_you",
+    "help_menu",
+    "ask_about_complaint_procedure",
+}
+
+
+class Intent(Strict):
+    """One line of `data/intents.yml`: which verb answers an intent."""
+
+    id: Line
+    verb: Line
+    reply: Line | None = None
+    outcome: Result | None = None
+
+
+class _Intents(RootModel[tuple[Intent, ...]]):
+    pass
+
+
+class _HeardFirst(RootModel[Mapping[Heard, Phrases]]):
+    pass
+
+
+def load_intents(path: Path) -> tuple[Intent, ...]:
+    """The intents of `data/intents.yml`."""
+    return read_one(path, _Intents).root
+
+
+def load_ears(path: Path) -> Ears:
+    """The phrases of `data/vocabulary/heard_first.yml`."""
+    return Ears(read_one(path, _HeardFirst).root)
+
+
+class Dialogue:
+    """Everything that decides; it keeps nothing between messages."""
+
+    def __init__(
+        self, knowledge: Knowledge, intents: tuple[Intent, ...], ears: Ears, calendar: Calendar
+    ) -> None:
+        self._ears = ears
+        self._form = TakeCase(calendar)
+        self._hand_over = HandOver(calendar)
+        self._answer = Answer(knowledge)
+        self._conduct = AdviseConduct(knowledge)
+        self._not_understood = NotUnderstood(knowledge)
+        self._redirect = {
+            kind: Redirect(knowledge, kind) for kind in (CaseKind.DENUNCIATION, CaseKind.COMPLAINT)
+        }
+        self._intents = {intent.id: intent for intent in intents}
+
+    def act(self, asked: Asked, cases: Cases) -> Outcome:
+        """What is done with one message."""
+        if asked.press is None:
+            heard = first_heard(asked, self._ears)
+            if heard is not None:
+                return self._heard(heard, asked)
+        if asked.memory.form is not None:
+            return self._in_form(asked, cases)
+        if asked.press is not None:
+            return self._pressed(asked, cases)
+        return self._by_intent(asked, cases)
+
+    def _heard(self, heard: Heard, asked: Asked) -> Outcome:
+        open_form = asked.memory.form is not None
+        match heard:
+            case Heard.EMERGENCY:
+                return warn_emergency(asked)
+            case Heard.DENUNCIATION:
+                return self._redirect[CaseKind.DENUNCIATION](asked)
+            case Heard.PERSON:
+                return self._hand_over(asked)
+            case Heard.CANCEL if open_form:
+                return self._form.cancel(asked)
+            case Heard.GO_BACK if open_form:
+                return self._form.go_back(asked)
+            case _:
+                return Say("nothing_open", Result.ANSWERED)(asked)
+
+    def _in_form(self, asked: Asked, cases: Cases) -> Outcome:
+        form = asked.memory.form
+        assert form is not None
+        if asked.press is not None and asked.press.command is not Command.FORM:
+            return self._aside(asked, self._pressed(asked, cases))
+        if asked.press is None and _asks_aside(asked.understanding, form.step):
+            return self._aside(asked, self._verb(asked.understanding.intent or "", cases)(asked))
+        return self._form.go_on(asked)
+
+    def _aside(self, asked: Asked, outcome: Outcome) -> Outcome:
+        """A question in the middle of a form is answered, and the form's question is put again."""
+        form = self._form.keep_aside(asked, asked.text)
+        if form is None or outcome.result is Result.FORM:
+            return outcome
+        told = tuple(replace(reply, choices=()) for reply in outcome.says)
+        return replace(
+            outcome,
+            says=(*told, self._form.question(form, asked)),
+            remember=replace(outcome.remember, form=form),
+        )
+
+    def _pressed(self, asked: Asked, cases: Cases) -> Outcome:
+        assert asked.press is not None
+        match asked.press.command:
+            case Command.OPEN_FORM:
+                return self._form.open(asked)
+            case Command.FORM:
+                return Say("nothing_open", Result.ANSWERED)(asked)
+            case Command.ERASE:
+                return erase_data(asked)
+            case Command.ASK:
+                return self._verb(asked.press.intent or "", cases)(asked)
+
+    def _by_intent(self, asked: Asked, cases: Cases) -> Outcome:
+        meant = asked.understanding
+        if meant.intent is None or meant.confidence < _UNSURE:
+            return self._not_understood(asked)
+        asks, brings = meant.intents.get("ask_conduct", 0.0), meant.intents.get("bring_case", 0.0)
+        if min(asks, brings) >= _BORDER * max(asks, brings) and asks + brings >= _ASKS_IN_FORM:
+            return _which_way(asked)
+        return self._verb(meant.intent, cases)(asked)
+
+    def _verb(self, intent: str, cases: Cases) -> Verb:
+        entry = self._intents.get(intent)
+        match entry.verb if entry else "not_understood":
+            case "greet":
+                return greet
+            case "answer":
+                return self._answer
+            case "answer_english":
+                return AnswerEnglish(self._answer)
+            case "advise_conduct":
+                return self._conduct
+            case "take_case":
+                return self._take_case
+            case "follow_case":
+                return FollowCase(cases)
+            case "hand_over":
+                return self._hand_over.office if intent == "ask_office" else self._hand_over
+            case "erase_data":
+                return erase_data
+            case "warn_emergency":
+                return warn_emergency
+            case "say" if entry and entry.reply and entry.outcome:
+                return Say(entry.reply, entry.outcome)
+            case _:
+                return self._not_understood
+
+    def _take_case(self, asked: Asked) -> Outcome:
+        redirect = self._redirect.get(asked.understanding.kind)
+        return redirect(asked) if redirect else self._form.open(asked)
+
+
+def _asks_aside(meant: Understanding, step: Step) -> bool:
+    """Whether a text in an open form is a question of its own rather than the form's answer."""
+    if meant.intent not in _SIDE_QUESTIONS or meant.confidence < _ASKS_IN_FORM:
+        return False
+    if step is not Step.WHAT:
+        return True
+    known = bool(meant.procedures) and meant.procedures[0].score >= SURE
+    return meant.intent == "ask_procedure" and bool(meant.facets) and known
+
+
+def _which_way(asked: Asked) -> Outcome:
+    """Asks whether a rule is asked for or a case is brought, when both are about as likely."""
+    likely = asked.understanding.situations
+    topic = likely[0].id if likely else None
+    return Outcome(
+        Result.ASKED_BACK,
+        (
+            says(
+                "which_way",
+                Choice("way_ask", Press(Command.ASK, "ask_conduct", topic)),
+                Choice("way_case", Press(Command.OPEN_FORM)),
+            ),
+        ),
+        replace(asked.memory, draft=asked.text),
+        case_kind=asked.understanding.kind,
+    )

@@ -1,0 +1,151 @@
+"""The gateway: one aiohttp application that holds the channels, the workers and the jobs."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from actions.deadlines import Calendar, local_day
+from actions.find import Finder
+from actions.knowledge import Knowledge
+from bot.channels.web import WebChat
+from bot.dialogue import Dialogue, load_ears, load_intents
+from bot.replies import Replies
+from bot.settings import Settings
+from bot.store import Session, Store, StoreUnavailable, outbox, retention
+from bot.turn import House
+from bot.understanding import Ear, Nlu
+from bot.worker import Clock, Worker
+
+log = logging.getLogger(__name__)
+
+_WORKERS = 4
+_JOBS_SECONDS = 60.0
+
+
+def system_clock() -> datetime:
+    """The present moment; the only place that reads the machine's clock."""
+    return datetime.now(UTC)
+
+
+def build_house(settings: Settings) -> House:
+    """Loads everything under `data/` once; raises BadData."""
+    knowledge = Knowledge.load(settings.data / "knowledge")
+    dialogue = Dialogue(
+        knowledge,
+        load_intents(settings.data / "intents.yml"),
+        load_ears(settings.data / "vocabulary" / "heard_first.yml"),
+        Calendar(knowledge.files.holidays),
+    )
+    replies = Replies(settings.data / "replies" / "vi", knowledge)
+    return House(knowledge, dialogue, replies, settings.words_days)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a gateway is made of."""
+
+    settings: Settings
+    house: House
+    store: Store
+    nlu: Nlu
+    worker: Worker
+    clock: Clock
+
+
+def assemble(settings: Settings, house: House, store: Store, clock: Clock) -> Parts:
+    """Puts the parts together; opens nothing."""
+    nlu = Nlu(settings.nlu_url, settings.nlu_token, settings.nlu_timeout)
+    ear = Ear(nlu, Finder(house.knowledge.topics()))
+    return Parts(settings, house, store, nlu, Worker(store, ear, house, clock), clock)
+
+
+def create_app(parts: Parts) -> web.Application:
+    """The application; everything that it opens it also closes."""
+    app = web.Application()
+    chat = _web_chat(parts)
+    chat.add_to(app)
+    parts.worker.on_turn = chat.streams.look
+    app.router.add_get("/health", _health(parts))
+    app.cleanup_ctx.extend([_nlu(parts), _working(parts), _jobs(parts)])
+    return app
+
+
+def _web_chat(parts: Parts) -> WebChat:
+    settings, house = parts.settings, parts.house
+    office = house.office(settings.office)
+
+    def words(reply: str) -> str:
+        return house.replies.line(reply, office=office, day=local_day(parts.clock()))
+
+    return WebChat(
+        parts.store,
+        office,
+        words,
+        parts.clock,
+        words_days=settings.words_days,
+        per_minute=settings.messages_per_minute,
+        public_url=settings.public_url,
+        received=parts.worker.wake.set,
+    )
+
+
+Context = Callable[[web.Application], AsyncIterator[None]]
+
+
+def _nlu(parts: Parts) -> Context:
+    async def open_nlu(_app: web.Application) -> AsyncIterator[None]:
+        async with parts.nlu:
+            yield
+
+    return open_nlu
+
+
+def _working(parts: Parts) -> Context:
+    async def work(_app: web.Application) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(parts.worker.run()) for _ in range(_WORKERS)]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    return work
+
+
+def _jobs(parts: Parts) -> Context:
+    async def keep_house() -> None:
+        while True:
+            try:
+                await parts.store.run(_retention, parts.clock())
+            except StoreUnavailable as error:
+                log.warning("retention waits: store unavailable: %s", error)
+            await asyncio.sleep(_JOBS_SECONDS)
+
+    async def jobs(_app: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(keep_house())
+        yield
+        task.cancel()
+
+    return jobs
+
+
+def _retention(session: Session, now: datetime) -> None:
+    if retention.due(session, now):
+        wiped = retention.enforce(session, now)
+        log.info("retention wiped %d rows", wiped)
+
+
+def _health(parts: Parts) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def health(_request: web.Request) -> web.Response:
+        try:
+            await parts.store.run(outbox.newest)
+            store = True
+        except StoreUnavailable:
+            store = False
+        nlu = await parts.nlu.ready()
+        return web.json_response({"store": store, "nlu": nlu}, status=200 if store else 503)
+
+    return health

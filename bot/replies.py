@@ -1,0 +1,131 @@
+"""Puts outcomes into words: `data/replies/vi/` has the words, the outcome has the facts."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from pydantic import RootModel
+
+from actions.action import Choice, Says
+from actions.deadlines import VIETNAM
+from actions.knowledge import BadData, Knowledge, Problem
+from actions.knowledge.dated import Line, Strict
+from actions.knowledge.reading import read_one
+from bot.message import Block, ChoicesBlock, DetailsBlock, MoreBlock, OfferedChoice, TextBlock
+
+Offer = Callable[[int, str, Choice], str]
+
+
+class Folded(Strict):
+    """A part of a reply that is opened on demand."""
+
+    summary: Line
+    text: Line
+
+
+class Reply(Strict):
+    """One reply of `data/replies/vi/`, as Jinja2 templates."""
+
+    text: Line
+    more: Folded | None = None
+    details: Folded | None = None
+
+
+class _File(RootModel[dict[str, Reply | str]]):
+    pass
+
+
+class Replies:
+    """All replies, compiled once; every name that a template uses must be given."""
+
+    def __init__(self, folder: Path, knowledge: Knowledge) -> None:
+        self._jinja = SandboxedEnvironment(
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=False,
+        )
+        self._jinja.filters.update(money=_money, day=_day, moment=_moment)
+        self._jinja.globals.update(
+            word=self.line,
+            law=knowledge.law,
+            words_for=knowledge.words_for,
+            provinces=knowledge.files.provinces,
+        )
+        self.replies = _read(folder)
+        self._compiled = {
+            text: self._jinja.from_string(text)
+            for reply in self.replies.values()
+            for text in _templates(reply)
+        }
+
+    def line(self, reply: str, **facts: Any) -> str:
+        """One reply's text, for labels and for parts of other replies."""
+        return self._render(self.replies[reply].text, facts)
+
+    def word(self, said: Says, facts: Mapping[str, Any], offer: Offer) -> tuple[Block, ...]:
+        """One reply as neutral blocks; `offer` keeps each choice and gives its token."""
+        reply = self.replies[said.reply]
+        known = {**facts, **said.facts}
+        blocks: list[Block] = []
+        if text := self._render(reply.text, known):
+            blocks.append(TextBlock(text=text))
+        if reply.more and (text := self._render(reply.more.text, known)):
+            blocks.append(MoreBlock(summary=self._render(reply.more.summary, known), text=text))
+        if reply.details and (text := self._render(reply.details.text, known)):
+            summary = self._render(reply.details.summary, known)
+            blocks.append(DetailsBlock(summary=summary, text=text))
+        if said.choices:
+            blocks.append(self._choices(said.choices, offer))
+        return tuple(blocks)
+
+    def _choices(self, choices: Iterable[Choice], offer: Offer) -> ChoicesBlock:
+        offered = []
+        for number, choice in enumerate(choices, start=1):
+            label = self.line(choice.label, **choice.facts)
+            token = offer(number, label, choice)
+            offered.append(OfferedChoice(number=number, label=label, token=token))
+        return ChoicesBlock(choices=tuple(offered))
+
+    def _render(self, template: str, facts: Mapping[str, Any]) -> str:
+        text = self._compiled[template].render(facts)
+        text = re.sub(r"[ \t]+\n", "\n", text)
+        return re.sub(r"\n{3,}", "\n\n", text).strip()
+
+
+def _templates(reply: Reply) -> Iterable[str]:
+    yield reply.text
+    for folded in (reply.more, reply.details):
+        if folded:
+            yield folded.summary
+            yield folded.text
+
+
+def _read(folder: Path) -> dict[str, Reply]:
+    replies: dict[str, Reply] = {}
+    problems: list[Problem] = []
+    for path in sorted(folder.glob("*.yml")):
+        for name, reply in read_one(path, _File).root.items():
+            if name in replies:
+                problems.append(Problem(path.name, name, "stands in two files: remove one"))
+            replies[name] = Reply(text=reply) if isinstance(reply, str) else reply
+    if problems:
+        raise BadData(problems)
+    return replies
+
+
+def _money(amount: int) -> str:
+    return f"{amount:,}".replace(",", ".")
+
+
+def _day(day: date) -> str:
+    local = day.astimezone(VIETNAM) if isinstance(day, datetime) else day
+    return f"{local:%d/%m/%Y}"
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(VIETNAM):%H:%M %d/%m/%Y}"

@@ -1,0 +1,115 @@
+"""KEEPS: the only place that speaks SQL. A piece of work runs whole, in one transaction."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from bot.store.keys import KeyRing
+
+__all__ = ["Session", "Store", "StoreUnavailable", "seal", "unseal"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_POSTGRES_THREADS = 8
+_LOCK_SECONDS = 5
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - a fact, not a failure
+    """The database is locked, gone, or refuses: nothing of this transaction was kept."""
+
+
+class Store:
+    """The database: one thread hop for one transaction.
+
+    SQLite gets one writer thread and takes its lock at once, so that two processes never wait for
+    each other half-way; PostgreSQL gets a pool.
+    """
+
+    def __init__(self, url: str, keys: KeyRing, *, durable: bool = True) -> None:
+        self.engine = _engine(url, durable=durable)
+        self._keys = keys
+        threads = 1 if self.engine.dialect.name == "sqlite" else _POSTGRES_THREADS
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
+
+    async def run(
+        self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Runs a function of a session whole, in one transaction, in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, lambda: self.run_here(work, *args, **kwargs)
+        )
+
+    def run_here(
+        self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same in the calling thread: for the command line and for tests."""
+        try:
+            with (
+                Session(self.engine, expire_on_commit=False, info={"keys": self._keys}) as session,
+                session.begin(),
+            ):
+                return work(session, *args, **kwargs)
+        except DBAPIError as error:
+            raise StoreUnavailable(type(error.orig).__name__) from error
+
+    def migrate(self) -> None:
+        """Brings the tables to the newest form."""
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        try:
+            with self.engine.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except DBAPIError as error:
+            raise StoreUnavailable(str(error.orig)) from error
+
+    def close(self) -> None:
+        """Waits for running transactions and lets the database go."""
+        self._threads.shutdown(wait=True)
+        self.engine.dispose()
+
+
+def seal(session: Session, words: str, context: str) -> bytes:
+    """Encrypts words for one column."""
+    keys: KeyRing = session.info["keys"]
+    return keys.seal(words, context)
+
+
+def unseal(session: Session, sealed: bytes, context: str) -> str:
+    """Decrypts words of one column."""
+    keys: KeyRing = session.info["keys"]
+    return keys.unseal(sealed, context)
+
+
+def _engine(url: str, *, durable: bool) -> Engine:
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    if engine.dialect.name != "sqlite":
+        return engine
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={'FULL' if durable else 'OFF'}",
+            "foreign_keys=ON",
+            f"busy_timeout={_LOCK_SECONDS * 1000}",
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

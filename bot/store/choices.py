@@ -1,0 +1,77 @@
+"""Choices: what an opaque token means, for whom, until when, and whether only once."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from actions.action import Press
+from bot.store.tables import ChoiceRow, TurnRow
+
+_PRESS = TypeAdapter(Press)
+_KEPT = timedelta(days=7)
+_TOKEN_BYTES = 12
+
+
+class ChoiceGone(Exception):  # noqa: N818 - a fact, not a failure
+    """The token is unknown, somebody else's, too old, or was used and works only once."""
+
+
+def offer(
+    session: Session,
+    conversation_id: int,
+    turn_id: int,
+    number: int,
+    label: str,
+    press: Press,
+    now: datetime,
+    *,
+    once: bool,
+) -> str:
+    """Keeps one choice and gives its token."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    session.add(
+        ChoiceRow(
+            token=token,
+            conversation_id=conversation_id,
+            turn_id=turn_id,
+            number=number,
+            label=label,
+            press=_PRESS.dump_python(press, mode="json"),
+            once=once,
+            expires_at=now + _KEPT,
+        )
+    )
+    return token
+
+
+def press(session: Session, conversation_id: int, token: str, now: datetime) -> tuple[Press, str]:
+    """What a pressed token means, with its label; raises ChoiceGone."""
+    row = session.get(ChoiceRow, token)
+    if row is None or row.conversation_id != conversation_id:
+        raise ChoiceGone
+    return _use(row, now)
+
+
+def press_number(
+    session: Session, conversation_id: int, number: int, now: datetime
+) -> tuple[Press, str] | None:
+    """What a typed number means, if the last turn offered that many choices."""
+    last_turn = (
+        select(func.max(TurnRow.id))
+        .where(TurnRow.conversation_id == conversation_id)
+        .scalar_subquery()
+    )
+    row = session.scalar(
+        select(ChoiceRow).where(ChoiceRow.turn_id == last_turn, ChoiceRow.number == number)
+    )
+    return _use(row, now) if row is not None else None
+
+
+def _use(row: ChoiceRow, now: datetime) -> tuple[Press, str]:
+    if now > row.expires_at or (row.once and row.used_at is not None):
+        raise ChoiceGone
+    row.used_at = now
+    return _PRESS.validate_python(row.press), row.label

@@ -1,0 +1,120 @@
+"""Conversations: who writes where, what is remembered, and which worker holds the lease."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session, aliased
+
+from actions.action import Memory
+from bot.message import Sender
+from bot.store import seal, unseal
+from bot.store.tables import ConversationRow, InboxRow
+
+_MEMORY = TypeAdapter(Memory)
+_CONTEXT = "conversations.memory"
+
+
+class LeaseLost(Exception):  # noqa: N818 - a fact, not a failure
+    """Another worker holds this conversation now: what was made of it here is thrown away."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to handle one conversation's messages, until its fence is passed by another's."""
+
+    conversation_id: int
+    fence: int
+
+
+def of(session: Session, sender: Sender, office: str, now: datetime) -> ConversationRow:
+    """The conversation of that person, made when they write for the first time."""
+    found = find(session, sender)
+    if found is not None:
+        return found
+    row = ConversationRow(
+        channel=sender.channel,
+        account=sender.account,
+        person=sender.person,
+        office=office,
+        created_at=now,
+        fence=0,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find(session: Session, sender: Sender) -> ConversationRow | None:
+    """The conversation of that person, if they ever wrote."""
+    return session.scalar(
+        select(ConversationRow).where(
+            ConversationRow.channel == sender.channel,
+            ConversationRow.account == sender.account,
+            ConversationRow.person == sender.person,
+        )
+    )
+
+
+def lease(session: Session, owner: str, now: datetime, length: timedelta) -> Lease | None:
+    """Leases the conversation that has waited longest, among those whose first message is ready."""
+    earlier = aliased(InboxRow)
+    first_waiting = ~(
+        select(earlier.id)
+        .where(
+            earlier.conversation_id == InboxRow.conversation_id,
+            earlier.state == "ready",
+            earlier.id < InboxRow.id,
+        )
+        .exists()
+    )
+    free = or_(ConversationRow.lease_until.is_(None), ConversationRow.lease_until < now)
+    row = session.scalar(
+        select(ConversationRow)
+        .join(InboxRow, and_(InboxRow.conversation_id == ConversationRow.id))
+        .where(InboxRow.state == "ready", InboxRow.ready_at <= now, first_waiting, free)
+        .order_by(InboxRow.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=ConversationRow)
+    )
+    if row is None:
+        return None
+    row.lease_owner, row.lease_until, row.fence = owner, now + length, row.fence + 1
+    return Lease(row.id, row.fence)
+
+
+def hold(session: Session, held: Lease) -> ConversationRow:
+    """The leased conversation, locked for this transaction; raises LeaseLost."""
+    row = session.scalar(
+        select(ConversationRow)
+        .where(ConversationRow.id == held.conversation_id, ConversationRow.fence == held.fence)
+        .with_for_update()
+    )
+    if row is None:
+        raise LeaseLost(held.conversation_id)
+    return row
+
+
+def release(session: Session, held: Lease) -> None:
+    """Gives the lease back, if it is still ours."""
+    session.execute(
+        update(ConversationRow)
+        .where(ConversationRow.id == held.conversation_id, ConversationRow.fence == held.fence)
+        .values(lease_owner=None, lease_until=None)
+    )
+
+
+def memory(session: Session, row: ConversationRow) -> Memory:
+    """What the conversation remembers."""
+    if row.memory is None:
+        return Memory()
+    return _MEMORY.validate_json(unseal(session, row.memory, _CONTEXT))
+
+
+def remember(
+    session: Session, row: ConversationRow, remembered: Memory, keep_until: datetime
+) -> None:
+    """Keeps what the conversation remembers, until a moment."""
+    row.memory = seal(session, _MEMORY.dump_json(remembered).decode(), _CONTEXT)
+    row.keep_until = keep_until

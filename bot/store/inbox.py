@@ -1,0 +1,124 @@
+"""The inbox: every message is kept here, once, before anything is made of it."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from bot.message import Message
+from bot.store import conversations, seal, unseal
+from bot.store.conversations import Lease
+from bot.store.tables import InboxRow
+
+_MESSAGE = TypeAdapter(Message)
+_CONTEXT = "inbox.words"
+
+READY, DONE, FAILED = "ready", "done", "failed"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A message that waits for its turn."""
+
+    inbox_id: int
+    message: Message
+    attempts: int
+
+
+def keep(
+    session: Session, message: Message, office: str, now: datetime, keep_until: datetime
+) -> bool:
+    """Keeps a message for its turn; False when the same message was already kept."""
+    if _known(session, message):
+        return False
+    conversation = conversations.of(session, message.sender, office, now)
+    row = InboxRow(
+        conversation_id=conversation.id,
+        channel=message.sender.channel,
+        account=message.sender.account,
+        external_id=message.external_id,
+        words=seal(session, _MESSAGE.dump_json(message).decode(), _CONTEXT),
+        received_at=now,
+        ready_at=now,
+        state=READY,
+        attempts=0,
+        keep_until=keep_until,
+    )
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _known(session: Session, message: Message) -> bool:
+    return (
+        session.scalar(
+            select(InboxRow.id).where(
+                InboxRow.channel == message.sender.channel,
+                InboxRow.account == message.sender.account,
+                InboxRow.external_id == message.external_id,
+            )
+        )
+        is not None
+    )
+
+
+def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None:
+    """The first message of a leased conversation, if it is ready by now."""
+    row = session.scalar(
+        select(InboxRow)
+        .where(InboxRow.conversation_id == held.conversation_id, InboxRow.state == READY)
+        .order_by(InboxRow.id)
+        .limit(1)
+    )
+    if row is None or row.ready_at > now or row.words is None:
+        return None
+    return _opened(session, row)
+
+
+def all_waiting(session: Session, conversation_id: int) -> list[Waiting]:
+    """Every message of a conversation that still waits for its turn, in order."""
+    rows = session.scalars(
+        select(InboxRow)
+        .where(
+            InboxRow.conversation_id == conversation_id,
+            InboxRow.state == READY,
+            InboxRow.words.is_not(None),
+        )
+        .order_by(InboxRow.id)
+    )
+    return [_opened(session, row) for row in rows]
+
+
+def _opened(session: Session, row: InboxRow) -> Waiting:
+    assert row.words is not None
+    message = _MESSAGE.validate_json(unseal(session, row.words, _CONTEXT))
+    return Waiting(row.id, message, row.attempts)
+
+
+def done(session: Session, inbox_id: int) -> None:
+    """Marks a message as answered and wipes its words."""
+    row = session.get_one(InboxRow, inbox_id)
+    row.state, row.words, row.keep_until = DONE, None, None
+
+
+def later(session: Session, inbox_id: int, at: datetime, error: str) -> None:
+    """Puts a message off after a failed turn."""
+    row = session.get_one(InboxRow, inbox_id)
+    row.attempts, row.ready_at, row.error = row.attempts + 1, at, error
+
+
+def give_up(session: Session, inbox_id: int, error: str) -> None:
+    """Marks a message as failed; its words stay until their time, for an operator to see."""
+    row = session.get_one(InboxRow, inbox_id)
+    row.attempts, row.state, row.error = row.attempts + 1, FAILED, error
+
+
+def back_off(attempts: int) -> timedelta:
+    """How long to wait after that many failed turns: 1, 2, 4 … seconds, a minute at most."""
+    return timedelta(seconds=min(2**attempts, 60))

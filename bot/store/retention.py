@@ -1,0 +1,74 @@
+"""Retention: words whose time is over are wiped, and a person's words when they ask."""
+
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Delete, Update, delete, select, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from bot.store.tables import (
+    CaseRow,
+    ChoiceRow,
+    ConversationRow,
+    InboxRow,
+    JobRow,
+    MoveRow,
+    OutboxRow,
+    TurnRow,
+)
+
+_JOB = "retention"
+_EVERY = timedelta(hours=1)
+
+_SEALED = (
+    (InboxRow, InboxRow.words, InboxRow.conversation_id),
+    (TurnRow, TurnRow.said, TurnRow.conversation_id),
+    (OutboxRow, OutboxRow.words, OutboxRow.conversation_id),
+    (ConversationRow, ConversationRow.memory, ConversationRow.id),
+)
+_STILL_WAITING = "ready"
+
+
+def due(session: Session, now: datetime) -> bool:
+    """Whether this process is to enforce retention now; then no other is for a while."""
+    row = session.get(JobRow, _JOB, with_for_update=True)
+    if row is None:
+        session.add(JobRow(name=_JOB, ready_at=now + _EVERY))
+        return True
+    if row.ready_at > now:
+        return False
+    row.ready_at = now + _EVERY
+    return True
+
+
+def enforce(session: Session, now: datetime) -> int:
+    """Wipes every sealed word whose `keep_until` is past; gives the number of rows wiped."""
+    wiped = 0
+    for table, column, _ in _SEALED:
+        wiped += _wipe(session, update(table).where(table.keep_until < now), column)
+    over = CaseRow.keep_until < now
+    moves = update(MoveRow).where(MoveRow.case_id.in_(select(CaseRow.id).where(over)))
+    wiped += _wipe(session, moves, MoveRow.answer) + _wipe(session, moves, MoveRow.reason)
+    cases = update(CaseRow).where(over)
+    wiped += _wipe(session, cases, CaseRow.words) + _wipe(session, cases, CaseRow.contact)
+    wiped += _count(session, delete(ChoiceRow).where(ChoiceRow.expires_at < now))
+    return wiped
+
+
+def erase(session: Session, conversation_id: int) -> None:
+    """Wipes what a conversation said, was told and remembers; cases stay with their office."""
+    for table, column, belongs_to in _SEALED:
+        _wipe(session, update(table).where(belongs_to == conversation_id), column)
+    session.execute(delete(ChoiceRow).where(ChoiceRow.conversation_id == conversation_id))
+
+
+def _wipe(session: Session, rows: Update, column: InstrumentedAttribute[bytes | None]) -> int:
+    rows = rows.where(column.is_not(None))
+    if column is InboxRow.words:
+        rows = rows.where(InboxRow.state != _STILL_WAITING)
+    return _count(session, rows.values({column: None}))
+
+
+def _count(session: Session, statement: Update | Delete) -> int:
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", result).rowcount

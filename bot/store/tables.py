@@ -1,0 +1,204 @@
+"""Every table. Personal words stand only in sealed columns, beside a `keep_until`."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import DateTime, TypeDecorator
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Refuses naive moments and keeps the rest in UTC."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a moment needs its zone: {value}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Gives SQLite's naive moments their zone back."""
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+class Table(DeclarativeBase):
+    """The base of all tables; every constraint has a name that migrations can refer to."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {
+        datetime: Moment(),
+        bytes: LargeBinary,
+        str: String(200),
+        dict[str, Any]: JSON,
+    }
+
+
+class ConversationRow(Table):
+    """One person on one channel; a worker leases it, and its fence grows with every lease."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (UniqueConstraint("channel", "account", "person"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel: Mapped[str]
+    account: Mapped[str]
+    person: Mapped[str]
+    office: Mapped[str]
+    memory: Mapped[bytes | None]
+    keep_until: Mapped[datetime | None] = mapped_column(index=True)
+    created_at: Mapped[datetime]
+    lease_owner: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(default=0)
+
+
+class InboxRow(Table):
+    """A message as it came in; its words are wiped once its turn is kept."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("channel", "account", "external_id"),
+        Index("ix_inbox_state_ready_at", "state", "ready_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), index=True)
+    channel: Mapped[str]
+    account: Mapped[str]
+    external_id: Mapped[str]
+    words: Mapped[bytes | None]
+    received_at: Mapped[datetime]
+    ready_at: Mapped[datetime]
+    state: Mapped[str]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None]
+    keep_until: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class TurnRow(Table):
+    """One message and what was made of it."""
+
+    __tablename__ = "turns"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), index=True)
+    inbox_id: Mapped[int] = mapped_column(ForeignKey("inbox.id"), unique=True)
+    said: Mapped[bytes | None]
+    keep_until: Mapped[datetime | None] = mapped_column(index=True)
+    intent: Mapped[str | None]
+    result: Mapped[str]
+    at: Mapped[datetime]
+
+
+class OutboxRow(Table):
+    """A reply of a turn, or a later notice, until a courier or the citizen's stream has it."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_state_ready_at", "state", "ready_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), index=True)
+    turn_id: Mapped[int | None] = mapped_column(ForeignKey("turns.id"))
+    kind: Mapped[str]
+    words: Mapped[bytes | None]
+    keep_until: Mapped[datetime | None] = mapped_column(index=True)
+    created_at: Mapped[datetime]
+    ready_at: Mapped[datetime]
+    state: Mapped[str]
+    attempts: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[datetime | None]
+
+
+class ChoiceRow(Table):
+    """What a button's opaque token means, to whom, until when, and whether it works only once."""
+
+    __tablename__ = "choices"
+
+    token: Mapped[str] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), index=True)
+    turn_id: Mapped[int] = mapped_column(ForeignKey("turns.id"), index=True)
+    number: Mapped[int]
+    label: Mapped[str]
+    press: Mapped[dict[str, Any]]
+    once: Mapped[bool]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+
+
+class CaseRow(Table):
+    """A case; the words and the contact are sealed apart."""
+
+    __tablename__ = "cases"
+    __table_args__ = (Index("ix_cases_office_state", "office", "state"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"), index=True)
+    office: Mapped[str]
+    kind: Mapped[str]
+    state: Mapped[str]
+    received_at: Mapped[datetime]
+    due_on: Mapped[date]
+    words: Mapped[bytes | None]
+    contact: Mapped[bytes | None]
+    keep_until: Mapped[datetime] = mapped_column(index=True)
+
+
+class MoveRow(Table):
+    """One step in a case's life; an answer and a reason are sealed, for they may name a person."""
+
+    __tablename__ = "case_moves"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    case_id: Mapped[int] = mapped_column(ForeignKey("cases.id"), index=True)
+    at: Mapped[datetime]
+    to: Mapped[str]
+    by: Mapped[str]
+    reason: Mapped[bytes | None]
+    answer: Mapped[bytes | None]
+
+
+class AuditRow(Table):
+    """Who did what to which case or conversation, when and why; rows are only added."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    who: Mapped[str]
+    did: Mapped[str]
+    subject: Mapped[str]
+    why: Mapped[str | None]
+
+
+class JobRow(Table):
+    """A job that only one process at a time may do, and when it is due next."""
+
+    __tablename__ = "jobs"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    ready_at: Mapped[datetime]

@@ -1,0 +1,61 @@
+"""Turns: one message and what was made of it, kept whole or not at all."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot.store import seal, unseal
+from bot.store.tables import InboxRow, TurnRow
+
+_CONTEXT = "turns.said"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a citizen said in one turn."""
+
+    turn_id: int
+    external_id: str
+    text: str
+    at: datetime
+
+
+def keep(
+    session: Session,
+    conversation_id: int,
+    inbox_id: int,
+    said: str | None,
+    intent: str | None,
+    result: str,
+    now: datetime,
+    keep_until: datetime,
+) -> int:
+    """Keeps one turn and gives its id; `said` is None where the words must not be kept."""
+    row = TurnRow(
+        conversation_id=conversation_id,
+        inbox_id=inbox_id,
+        said=seal(session, said, _CONTEXT) if said is not None else None,
+        keep_until=keep_until if said is not None else None,
+        intent=intent,
+        result=result,
+        at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def said_in(session: Session, conversation_id: int) -> list[Said]:
+    """Everything that a citizen said and that is still kept, in order."""
+    rows = session.execute(
+        select(TurnRow, InboxRow.external_id)
+        .join(InboxRow, InboxRow.id == TurnRow.inbox_id)
+        .where(TurnRow.conversation_id == conversation_id, TurnRow.said.is_not(None))
+        .order_by(TurnRow.id)
+    )
+    return [
+        Said(turn.id, external_id, unseal(session, turn.said or b"", _CONTEXT), turn.at)
+        for turn, external_id in rows
+    ]

@@ -1,0 +1,177 @@
+"""One turn: a message is answered and everything about it is kept, in one transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from actions.action import (
+    Asked,
+    CaseTaken,
+    Choice,
+    ErasureAsked,
+    HandOverAsked,
+    Outcome,
+    Press,
+    Result,
+    Understanding,
+    says,
+)
+from actions.deadlines import local_day
+from actions.knowledge import Knowledge
+from actions.knowledge.model import Office
+from bot.dialogue import Dialogue
+from bot.message import Block
+from bot.replies import Replies
+from bot.store import Session, audit, cases, choices, conversations, inbox, outbox, retention, turns
+from bot.store.choices import ChoiceGone
+from bot.store.conversations import Lease
+from bot.store.inbox import Waiting
+from bot.store.tables import ConversationRow
+
+
+@dataclass(frozen=True)
+class House:
+    """What every turn needs and none of them changes."""
+
+    knowledge: Knowledge
+    dialogue: Dialogue
+    replies: Replies
+    words_days: int
+
+    def office(self, office_id: str) -> Office:
+        """The office of that id."""
+        return self.knowledge.files.offices[office_id]
+
+    def words_until(self, now: datetime) -> datetime:
+        """Until when the words of a conversation are kept."""
+        return now + timedelta(days=self.words_days)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What was understood, decided and said."""
+
+    understanding: Understanding
+    outcome: Outcome
+    said: tuple[tuple[Block, ...], ...]
+
+
+def take_turn(
+    session: Session,
+    held: Lease,
+    waiting: Waiting,
+    understanding: Understanding,
+    house: House,
+    now: datetime,
+) -> Turn:
+    """Answers one message; raises LeaseLost, and then keeps nothing."""
+    conversation = conversations.hold(session, held)
+    memory = conversations.memory(session, conversation)
+    office = house.office(conversation.office)
+    try:
+        press, label = _press(session, conversation, waiting, now)
+    except ChoiceGone:
+        press, label = None, ""
+        outcome = Outcome(Result.ANSWERED, (says("choice_gone"),), memory)
+    else:
+        asked = Asked(
+            waiting.message.text, understanding, memory, office, now, local_day(now), press
+        )
+        here = cases.CasesHere(session, conversation.id)
+        outcome = house.dialogue.act(asked, here)
+    said = label or waiting.message.text
+    return _keep(session, conversation, waiting, understanding, outcome, said, house, now)
+
+
+def fail_turn(
+    session: Session, held: Lease, waiting: Waiting, error: str, house: House, now: datetime
+) -> None:
+    """After the last try: the citizen is told once, and the row stays for an operator."""
+    conversation = conversations.hold(session, held)
+    facts = _facts(house.office(conversation.office), now)
+    blocks = house.replies.word(says("went_wrong"), facts, no_choices)
+    outbox.put(session, conversation.id, blocks, now, house.words_until(now))
+    inbox.give_up(session, waiting.inbox_id, error)
+
+
+def _press(
+    session: Session, conversation: ConversationRow, waiting: Waiting, now: datetime
+) -> tuple[Press | None, str]:
+    message = waiting.message
+    if message.pressed is not None:
+        return choices.press(session, conversation.id, message.pressed, now)
+    typed = message.text.strip().rstrip(".")
+    if typed.isdecimal() and len(typed) <= 2:
+        pressed = choices.press_number(session, conversation.id, int(typed), now)
+        if pressed is not None:
+            return pressed
+    return None, ""
+
+
+def _keep(
+    session: Session,
+    conversation: ConversationRow,
+    waiting: Waiting,
+    understanding: Understanding,
+    outcome: Outcome,
+    said: str,
+    house: House,
+    now: datetime,
+) -> Turn:
+    until = house.words_until(now)
+    office = house.office(conversation.office)
+    for event in outcome.events:
+        _happen(session, conversation, office, event, now)
+    turn_id = turns.keep(
+        session,
+        conversation.id,
+        waiting.inbox_id,
+        said if outcome.keeps_words and not _erases(outcome) else None,
+        understanding.intent,
+        outcome.result,
+        now,
+        until,
+    )
+
+    def offer(number: int, label: str, choice: Choice) -> str:
+        return choices.offer(
+            session, conversation.id, turn_id, number, label, choice.press, now, once=choice.once
+        )
+
+    facts = _facts(office, now)
+    worded = tuple(house.replies.word(reply, facts, offer) for reply in outcome.says)
+    for blocks in worded:
+        outbox.put(session, conversation.id, blocks, now, until, turn_id=turn_id)
+    conversations.remember(session, conversation, outcome.remember, until)
+    inbox.done(session, waiting.inbox_id)
+    return Turn(understanding, outcome, worded)
+
+
+def _happen(
+    session: Session, conversation: ConversationRow, office: Office, event: Any, now: datetime
+) -> None:
+    match event:
+        case CaseTaken():
+            keep_until = now + timedelta(days=office.keeps_cases_days)
+            cases.keep(session, event, conversation.id, office.id, now, keep_until)
+            audit.note(session, "citizen", "case_taken", str(event.code), now)
+        case HandOverAsked():
+            audit.note(
+                session, "citizen", "hand_over_asked", f"conversation {conversation.id}", now
+            )
+        case ErasureAsked():
+            retention.erase(session, conversation.id)
+            audit.note(session, "citizen", "erased", f"conversation {conversation.id}", now)
+
+
+def _erases(outcome: Outcome) -> bool:
+    return any(isinstance(event, ErasureAsked) for event in outcome.events)
+
+
+def _facts(office: Office, now: datetime) -> dict[str, Any]:
+    return {"office": office, "day": local_day(now), "now": now}
+
+
+def no_choices(_number: int, _label: str, _choice: Choice) -> str:
+    """For replies that have no choices."""
+    raise AssertionError("this reply offers no choices")

@@ -1,0 +1,118 @@
+"""Workers: lease a conversation, understand its messages in order, and take their turns."""
+
+import asyncio
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from actions.action import Understanding
+from bot.store import Store, StoreUnavailable, conversations, inbox
+from bot.store.conversations import Lease, LeaseLost
+from bot.store.inbox import Waiting
+from bot.turn import House, Turn, fail_turn, take_turn
+from bot.understanding import Ear
+
+Clock = Callable[[], datetime]
+
+log = logging.getLogger(__name__)
+
+TRIES = 5
+_LEASE = timedelta(seconds=60)
+_IDLE_SECONDS = 1.0
+
+
+class Worker:
+    """Takes turns, one message at a time for each conversation; any number run side by side."""
+
+    def __init__(self, store: Store, ear: Ear, house: House, clock: Clock) -> None:
+        self._store = store
+        self._ear = ear
+        self._house = house
+        self._clock = clock
+        self._name = secrets.token_hex(8)
+        self.wake = asyncio.Event()
+        self.on_turn: Callable[[], None] = _nothing
+
+    async def run(self) -> None:
+        """Works until cancelled; polling is what guarantees, `wake` only makes it quick."""
+        while True:
+            try:
+                busy = bool(await self.run_once())
+            except StoreUnavailable as error:
+                log.warning("store unavailable: %s", error)
+                busy = False
+            if not busy:
+                await self._rest()
+
+    async def run_once(self) -> list[Turn]:
+        """Handles one conversation's waiting messages; gives the turns taken."""
+        now = self._clock()
+        held = await self._store.run(conversations.lease, self._name, now, _LEASE)
+        if held is None:
+            return []
+        taken = []
+        try:
+            while waiting := await self._store.run(inbox.next_waiting, held, self._clock()):
+                turn = await self._try(held, waiting)
+                if turn is None:
+                    break
+                taken.append(turn)
+                self.on_turn()
+        except LeaseLost:
+            log.warning("lease lost: conversation %s", held.conversation_id)
+        else:
+            await self._store.run(conversations.release, held)
+        return taken
+
+    async def _try(self, held: Lease, waiting: Waiting) -> Turn | None:
+        started = asyncio.get_running_loop().time()
+        try:
+            understanding = await self._understand(waiting)
+            turn = await self._store.run(
+                take_turn, held, waiting, understanding, self._house, self._clock()
+            )
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:
+            await self._put_off(held, waiting, error)
+            return None
+        log.info(
+            "turn conversation=%s intent=%s confidence=%.2f result=%s ms=%.0f",
+            held.conversation_id,
+            understanding.intent,
+            understanding.confidence,
+            turn.outcome.result,
+            1000 * (asyncio.get_running_loop().time() - started),
+        )
+        return turn
+
+    async def _understand(self, waiting: Waiting) -> Understanding:
+        if waiting.message.pressed is not None:
+            return Understanding("", "")
+        return await self._ear.understand(waiting.message.text)
+
+    async def _put_off(self, held: Lease, waiting: Waiting, error: Exception) -> None:
+        """A failed turn kept nothing: it is tried again later, or given up after the last try."""
+        name = type(error).__name__
+        frames = traceback.extract_tb(error.__traceback__)
+        trace = " ".join(f"{frame.name}:{frame.lineno}" for frame in frames)
+        log.error("turn failed: inbox=%s %s at %s", waiting.inbox_id, name, trace)
+        now = self._clock()
+        if waiting.attempts + 1 >= TRIES:
+            await self._store.run(fail_turn, held, waiting, name, self._house, now)
+            return
+        at = now + inbox.back_off(waiting.attempts)
+        await self._store.run(inbox.later, waiting.inbox_id, at, name)
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self.wake.wait(), _IDLE_SECONDS)
+        except TimeoutError:
+            return
+        self.wake.clear()
+
+
+def _nothing() -> None:
+    """What happens after a turn where nobody listens."""

@@ -1,0 +1,1 @@
+"""Understands Vietnamese: text in; normalised text, intent, facets, topics and entities out."""

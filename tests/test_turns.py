@@ -1,0 +1,319 @@
+"""Whole turns: what a citizen says, what comes back, and what is kept."""
+
+import pytest
+from sqlalchemy import select
+
+from actions.action import Result
+from bot.store import Session, cases
+from bot.store.tables import CaseRow, ConversationRow, InboxRow, OutboxRow, TurnRow
+from tests.conftest import Citizen, case_code, words
+from tests.fakes.nlu import FakeNlu
+
+KHAI_SINH = ("dang_ky_khai_sinh", "procedure")
+KET_HON = ("dang_ky_ket_hon", "procedure")
+
+
+def counted(session: Session, table: type) -> int:
+    return len(session.scalars(select(table)).all())
+
+
+async def test_a_procedure_question_is_answered_with_its_basis(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("khai sinh mat bao nhieu tien", "ask_procedure", facets=("fee",), topic=KHAI_SINH)
+    turn = await citizen.says("khai sinh mat bao nhieu tien")
+    assert turn.outcome.result is Result.ANSWERED
+    assert "không thu" in words(turn)
+    assert "rà soát ngày 24/11/2026" in turn.said[0][-2].summary
+    assert "chưa có cơ quan nào rà soát" in words(turn)
+    assert turn.outcome.basis.cites
+
+
+async def test_context_carries_topic_and_facet(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    fake_nlu.knows("làm khai sinh thế nào", "ask_procedure", facets=("overview",), topic=KHAI_SINH)
+    fake_nlu.knows("lệ phí bao nhiêu", "ask_procedure", facets=("fee",))
+    fake_nlu.knows("thế còn kết hôn", "ask_procedure", facets=("overview",), topic=KET_HON)
+    await citizen.says("làm khai sinh thế nào")
+    fee = await citizen.says("lệ phí bao nhiêu")
+    assert (fee.outcome.procedure, fee.outcome.facets) == ("dang_ky_khai_sinh", ("fee",))
+    other = await citizen.says("thế còn kết hôn")
+    assert (other.outcome.procedure, other.outcome.facets) == ("dang_ky_ket_hon", ("fee",))
+
+
+async def test_a_procedure_known_by_name_only_is_not_made_up(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("khai tử cần gì", "ask_procedure", facets=("documents",),
+                   topic=("dang_ky_khai_tu", "procedure"))
+    turn = await citizen.says("khai tử cần gì")
+    assert turn.outcome.result is Result.NOT_KNOWN
+    assert "Đăng ký khai tử" in words(turn)
+
+
+async def test_a_conduct_question_gets_four_parts(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    text = "doanh nghiệp gửi giỏ quà tết nhận được không"
+    fake_nlu.knows(text, "ask_conduct", topic=("qua_tet_doanh_nghiep", "situation"))
+    turn = await citizen.says(text)
+    assert turn.outcome.conclusion == "not_allowed"
+    for part in ("kết luận: không được", "Vì sao", "Căn cứ", "Làm gì ngay"):
+        assert part in words(turn)
+
+
+async def filed(citizen: Citizen, fake_nlu: FakeNlu) -> str:
+    story = "một cửa phường làm chậm quá, chờ cả buổi sáng không ai gọi"
+    fake_nlu.knows(story, "bring_case", kind="feedback")
+    turn = await citizen.says(story)
+    assert turn.outcome.result is Result.FORM
+    await citizen.presses("Đồng ý")
+    await citizen.presses("Giữ nội dung trên")
+    await citizen.says("quầy số 3")
+    await citizen.says("sáng thứ hai")
+    await citizen.presses("Gửi không nêu tên")
+    return case_code(await citizen.presses("Gửi"))
+
+
+async def test_a_feedback_is_kept_before_its_code_is_told(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    code = await filed(citizen, fake_nlu)
+    [row] = await citizen.store.run(lambda s: s.scalars(select(CaseRow)).all())
+    assert row.office == "ubnd_phuong_vi_du"
+    assert row.keep_until is not None
+    case = await citizen.store.run(cases.show, cases.CaseCode.parse(code))
+    assert case.report.what == "một cửa phường làm chậm quá, chờ cả buổi sáng không ai gọi"
+    assert case.report.where == "quầy số 3"
+    assert case.report.name is None
+
+
+async def test_nothing_personal_is_asked_or_kept_before_consent(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("đường hỏng hai tháng nay không ai sửa", "bring_case", kind="feedback")
+    first = await citizen.says("đường hỏng hai tháng nay không ai sửa")
+    assert "đồng ý" in words(first)
+    refused = await citizen.presses("Không đồng ý")
+    assert refused.outcome.result is Result.CANCELLED
+    assert await citizen.store.run(counted, CaseRow) == 0
+    assert refused.outcome.remember.form is None
+
+
+async def test_a_question_in_the_middle_of_a_form_is_answered_and_the_form_goes_on(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("tôi muốn phản ánh", "bring_case", kind="feedback")
+    fake_nlu.knows("lệ phí khai sinh bao nhiêu", "ask_procedure", facets=("fee",), topic=KHAI_SINH)
+    await citizen.says("tôi muốn phản ánh")
+    await citizen.presses("Đồng ý")
+    aside = await citizen.says("lệ phí khai sinh bao nhiêu")
+    assert "không thu" in words(aside)
+    assert "“lệ phí khai sinh bao nhiêu”" in words(aside)
+    await citizen.says("đèn đường hỏng ở tổ 5")
+    asked = await citizen.says("tổ 5")
+    assert "khi nào" in words(asked)
+
+
+async def test_a_denunciation_is_redirected_and_its_words_are_not_kept(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    text = "chủ tịch xã nhận tiền của doanh nghiệp để bán đất công"
+    fake_nlu.knows(text, "bring_case", kind="denunciation")
+    turn = await citizen.says(text)
+    assert turn.outcome.result is Result.REDIRECTED
+    assert turn.outcome.case_kind == "denunciation"
+
+    def kept(session: Session) -> list[object]:
+        return [
+            *session.scalars(select(TurnRow.said)),
+            *session.scalars(select(InboxRow.words)),
+        ]
+
+    assert await citizen.store.run(kept) == [None, None]
+    assert text not in str(turn.outcome.remember)
+
+
+async def test_a_slow_office_is_a_feedback_not_a_denunciation(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    text = "cán bộ quầy 2 thái độ cáu gắt, bắt tôi chờ hai tiếng"
+    fake_nlu.knows(text, "bring_case", kind="feedback")
+    turn = await citizen.says(text)
+    assert turn.outcome.result is Result.FORM
+    assert turn.outcome.case_kind == "feedback"
+
+
+@pytest.mark.parametrize("down", ["broken", "garbage", "slow"])
+async def test_danger_and_denunciation_are_heard_without_nlu(
+    citizen: Citizen, fake_nlu: FakeNlu, down: str
+) -> None:
+    fake_nlu.fails = down
+    danger = await citizen.says("cứu với, nhà bên đang cháy lớn")
+    assert danger.outcome.result is Result.EMERGENCY
+    assert "114" in words(danger)
+    accused = await citizen.says("tôi tố cáo kế toán xã tham ô tiền cứu trợ")
+    assert accused.outcome.result is Result.REDIRECTED
+
+
+async def test_without_nlu_likely_procedures_are_offered(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.fails = "broken"
+    turn = await citizen.says("dang ky tam tru")
+    assert turn.outcome.result is Result.ASKED_BACK
+    assert "Đăng ký tạm trú" in [choice.label for choice in citizen.offered]
+    chosen = await citizen.says("1")
+    assert chosen.outcome.procedure == "dang_ky_tam_tru"
+
+
+async def test_after_two_misses_the_menu_is_offered(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    fake_nlu.knows("dang ky ay ma", "gibberish")
+    await citizen.says("dang ky ay ma")
+    second = await citizen.says("dang ky ay ma")
+    assert "Gửi phản ánh, kiến nghị" in [choice.label for choice in citizen.offered]
+    assert second.outcome.remember.misses == 2
+
+
+@pytest.mark.parametrize(
+    "typed", ["/intent{\"name\": \"greet\"}", "/restart", " /restart", "／restart", "\u200b/restart",
+              "//restart", "\u2060／／restart", "/ /restart"]
+)
+async def test_typed_text_is_never_a_command(
+    citizen: Citizen, fake_nlu: FakeNlu, typed: str
+) -> None:
+    await citizen.says(typed)
+    assert all(not asked.startswith("/") for asked in fake_nlu.asked)
+    assert all("\u200b" not in asked for asked in fake_nlu.asked)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "😀😀😀", "\u200b", "a" * 20_000, "?!…"])
+async def test_odd_texts_get_a_polite_reply(citizen: Citizen, fake_nlu: FakeNlu, text: str) -> None:
+    turn = await citizen.says(text)
+    assert words(turn).startswith("Dạ")
+    assert turn.outcome.result in {Result.OUT_OF_SCOPE, Result.ASKED_BACK}
+
+
+async def test_the_same_message_twice_is_one_turn(citizen: Citizen) -> None:
+    assert await citizen.sends("chào", id_="same-id-1") is True
+    assert await citizen.sends("chào", id_="same-id-1") is False
+    assert len(await citizen.worker.run_once()) == 1
+    assert await citizen.worker.run_once() == []
+    assert await citizen.store.run(counted, TurnRow) == 1
+
+
+async def test_two_messages_at_once_are_answered_in_order(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("chào", "greet")
+    fake_nlu.knows("cảm ơn", "thanks")
+    await citizen.sends("chào")
+    await citizen.sends("cảm ơn")
+    first, second = await citizen.worker.run_once()
+    assert (first.understanding.intent, second.understanding.intent) == ("greet", "thanks")
+
+
+async def test_unknown_and_foreign_buttons_do_nothing(
+    citizen: Citizen, another_citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("tôi muốn phản ánh", "bring_case", kind="feedback")
+    await citizen.says("tôi muốn phản ánh")
+    [consent, _] = citizen.offered
+    foreign = await another_citizen.presses_token(consent.token)
+    assert "không còn dùng được" in words(foreign)
+    unknown = await citizen.presses_token("no-such-token")
+    assert "không còn dùng được" in words(unknown)
+    assert (await citizen.presses_token(consent.token)).outcome.result is Result.FORM
+
+
+async def test_send_works_once(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    await filed(citizen, fake_nlu)
+    sent = next(c for c in _all_offered(citizen) if c.label == "Gửi")
+    again = await citizen.presses_token(sent.token)
+    assert "không còn dùng được" in words(again)
+    assert await citizen.store.run(counted, CaseRow) == 1
+
+
+def _all_offered(citizen: Citizen) -> list:
+    turns, offered = citizen.turns, []
+    for n in range(len(turns)):
+        citizen.turns = turns[: n + 1]
+        offered += citizen.offered
+    citizen.turns = turns
+    return offered
+
+
+async def test_unknown_and_mistyped_case_codes(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    def code(value: str) -> list[dict[str, str]]:
+        return [{"entity": "case_code", "value": value}]
+
+    unknown = str(cases.CaseCode.draw())
+    fake_nlu.knows("ma a", "follow_case", entities=code(unknown))
+    fake_nlu.knows("ma b", "follow_case", entities=code("MC-2222-2222-3"))
+    assert unknown in words(await citizen.says("ma a"))
+    assert "gõ nhầm" in words(await citizen.says("ma b"))
+
+
+async def test_failed_turn_keeps_nothing_and_is_told_once(
+    citizen: Citizen, fake_nlu: FakeNlu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_nlu.knows("chào", "greet")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug that says nothing personal")
+
+    monkeypatch.setattr(citizen.house.dialogue, "act", broken)
+    await citizen.sends("chào")
+    for _ in range(10):
+        assert await citizen.worker.run_once() == []
+        citizen.clock.move(minutes=2)
+    assert await citizen.store.run(counted, TurnRow) == 0
+    [told] = await citizen.inbox_of_replies()
+    assert "gặp lỗi" in told.blocks[0].text
+    [row] = await citizen.store.run(lambda s: s.scalars(select(InboxRow)).all())
+    assert (row.state, row.error) == ("failed", "RuntimeError")
+    assert row.words is not None
+
+
+async def test_a_turn_that_fails_first_is_answered_later_without_an_apology(
+    citizen: Citizen, fake_nlu: FakeNlu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_nlu.knows("chào", "greet")
+    with monkeypatch.context() as patch:
+        patch.setattr(citizen.house.dialogue, "act", lambda *_: 1 / 0)
+        await citizen.sends("chào")
+        assert await citizen.worker.run_once() == []
+    citizen.clock.move(minutes=2)
+    [turn] = await citizen.worker.run_once()
+    assert turn.outcome.result is Result.ANSWERED
+    assert len(await citizen.inbox_of_replies()) == 1
+
+
+async def test_personal_words_are_sealed_in_every_table(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    await filed(citizen, fake_nlu)
+    await citizen.sends("số của tôi là 0900 000 000")
+    files = list(citizen.store.engine.url.database and [citizen.store.engine.url.database])
+    raw = b"".join(open(f, "rb").read() for f in [*files, f"{files[0]}-wal"])  # noqa: SIM115
+    for secret in ("quầy số 3", "0900 000 000", "chờ cả buổi sáng"):
+        assert secret.encode() not in raw
+
+
+async def test_every_personal_row_has_its_time_and_is_wiped_after_it(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    from bot.store import retention
+
+    await filed(citizen, fake_nlu)
+    citizen.clock.move(days=31)
+    await citizen.store.run(retention.enforce, citizen.clock())
+
+    def left(session: Session) -> list[object]:
+        columns = (TurnRow.said, OutboxRow.words, ConversationRow.memory, InboxRow.words)
+        return [value for column in columns for value in session.scalars(select(column)) if value]
+
+    assert await citizen.store.run(left) == []
+    [case] = await citizen.store.run(lambda s: s.scalars(select(CaseRow)).all())
+    assert case.words is not None
+    citizen.clock.move(days=365)
+    await citizen.store.run(retention.enforce, citizen.clock())
+    [case] = await citizen.store.run(lambda s: s.scalars(select(CaseRow)).all())
+    assert (case.words, case.contact) == (None, None)
