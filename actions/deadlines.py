@@ -39,13 +39,19 @@ class Calendar:
     def is_open(self, office: Office, now: datetime) -> bool:
         """Whether the office's doors are open at that moment."""
         local = now.astimezone(VIETNAM)
-        if not self.is_working_day(local.date()) and local.isoweekday() <= 5:
+        if self._is_holiday(local.date()):
             return False
         return any(
             local.isoweekday() in hours.days
             and time.fromisoformat(hours.from_) <= local.time() < time.fromisoformat(hours.to)
             for hours in office.hours
         )
+
+    def _is_holiday(self, day: date) -> bool:
+        """Whether a day is off for more than being Saturday or Sunday."""
+        if day in self._corrections:
+            return not self._corrections[day]
+        return day in self._holidays
 
 
 def local_day(now: datetime) -> date:

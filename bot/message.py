@@ -32,7 +32,8 @@ class _Block(BaseModel):
 
 
 class TextBlock(_Block):
-    """Plain words; a blank line parts paragraphs, `- ` and `1. ` begin list items."""
+    """Plain words; `## ` begins a heading, a blank line parts paragraphs, `- ` and `1. ` begin
+    list items. Channels show the marks as they can."""
 
     type: Literal["text"] = "text"
     text: str
@@ -71,3 +72,8 @@ class ChoicesBlock(_Block):
 
 Block = Annotated[TextBlock | DetailsBlock | MoreBlock | ChoicesBlock, Field(discriminator="type")]
 BLOCKS: TypeAdapter[tuple[Block, ...]] = TypeAdapter(tuple[Block, ...])
+
+
+def unmarked(text: str) -> str:
+    """A text for a channel without headings."""
+    return "\n".join(line.removeprefix("## ") for line in text.split("\n"))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -99,6 +100,8 @@ class NluProcess:
             str(self._port),
             "--token-file",
             str(self._settings.nlu_token),
+            "--parent",
+            str(os.getpid()),
             cwd=CHECKOUT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     nlu_url: str = Field(
         "http://127.0.0.1:5005", description="Where nlu listens, or where `motcua run` starts it."
     )
+    model: Path = Field(
+        CHECKOUT / "var" / "model" / "nlu.tar.gz", description="The model that training leaves."
+    )
     nlu_timeout: float = Field(
         2.0, gt=0, description="Seconds to wait for nlu to understand a text."
     )
@@ -59,8 +62,3 @@ class Settings(BaseSettings):
     def nlu_token(self) -> Path:
         """The file with the token that nlu asks for."""
         return self.var / "nlu-token"
-
-    @property
-    def model(self) -> Path:
-        """The folder in which training leaves the model."""
-        return self.var / "model"

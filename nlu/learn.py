@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from nlu.features import Features, Floats, known_features
-from nlu.model import HEADS, Calibration, Head, Model, evidence, softmax
+from nlu.model import HEADS, Calibration, Head, Model, evidence, word_count
 from nlu.sentences import TOPIC_KIND, Sentence
 from nlu.text import fold, without_diacritics
 
@@ -56,7 +56,7 @@ class HeldOut:
     def evidence(self) -> Floats:
         """What the judge sees of every sentence, both readings one below the other."""
         heads = [self.scores[name] for name in ("intents", "procedures", "situations")]
-        lengths = [len(sentence.text.split()) for sentence in self.sentences]
+        lengths = [word_count(sentence.text) for sentence in self.sentences]
         return np.stack(
             [
                 evidence(*(head[reading, at] for head in heads), length=length)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nlu.features import Features, Floats, Ints
+from nlu.features import LONGEST, Features, Floats, Ints
 
 HEADS = ("intents", "procedures", "situations", "facets", "kinds")
 ASKS = {
@@ -18,6 +18,7 @@ ASKS = {
 SMALLEST_FACET = 0.05
 BEST_TOPICS = 8
 BEST_INTENTS = 10
+MANY_WORDS = 50
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Model:
         """The meaning of a message: what nlu adds to Rasa's answer."""
         columns, values = self.features.of(normalized)
         scores = {name: head.scores(columns, values) for name, head in self.heads.items()}
-        intents = self._intents(scores, length=len(normalized.split()))
+        intents = self._intents(scores, length=word_count(normalized))
         ranking = [
             {"name": name, "confidence": confidence}
             for name, confidence in _best(intents, BEST_INTENTS)
@@ -104,6 +105,11 @@ class Model:
 
     def _given(self, head: str, scores: Floats) -> dict[str, float]:
         return _by_label(self.heads[head], softmax(scores * self.calibration.sharpness[head]))
+
+
+def word_count(normalized: str) -> int:
+    """The words of a message, as far as the judge of the intent counts them."""
+    return min(len(normalized[:LONGEST].split()), MANY_WORDS)
 
 
 def evidence(intents: Floats, procedures: Floats, situations: Floats, length: int) -> Floats:
@@ -173,7 +179,7 @@ def _fit(scores: Floats) -> Floats:
 
 
 def _by_label(head: Head, shares: Floats) -> dict[str, float]:
-    return dict(zip(head.labels, np.round(shares, 4).tolist(), strict=True))
+    return dict(zip(head.labels, np.round(shares.astype(float), 4).tolist(), strict=True))
 
 
 def _best(shares: dict[str, float], size: int) -> list[tuple[str, float]]:

@@ -72,7 +72,7 @@ def _run_rasa(made: Path, folder: Path) -> None:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "",
     }
-    warnings.simplefilter("ignore")
+    warnings.showwarning = lambda *_, **__: None  # libraries of Rasa reset the filters
     print("starting Rasa (about ten seconds)", flush=True)
     from rasa.engine.caching import LocalTrainingCache
     from rasa.engine.recipes.default_recipe import DefaultV1Recipe

@@ -55,7 +55,7 @@ async def test_a_conduct_question_gets_four_parts(citizen: Citizen, fake_nlu: Fa
     fake_nlu.knows(text, "ask_conduct", topic=("qua_tet_doanh_nghiep", "situation"))
     turn = await citizen.says(text)
     assert turn.outcome.conclusion == "not_allowed"
-    for part in ("kết luận: không được", "Vì sao", "Căn cứ", "Làm gì ngay"):
+    for part in ("Kết luận: không được", "Vì sao", "Căn cứ", "Làm gì ngay"):
         assert part in words(turn)
 
 

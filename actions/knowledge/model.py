@@ -122,9 +122,9 @@ class Documents(Strict):
 
 
 class Online(Strict):
-    """Whether it can be filed over the network, and how far."""
+    """Whether it can be filed over the network, and how far, where a source states it."""
 
-    level: Literal["full", "partial", "none"]
+    level: Literal["full", "partial", "unstated", "none"]
     text: Line
     url: Line | None = None
 

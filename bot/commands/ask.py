@@ -19,7 +19,7 @@ from actions.knowledge import Knowledge
 from bot import desk
 from bot.commands.output import NotALine, procedure_json, read_texts, rule_json, write_line
 from bot.gateway import build_house, system_clock
-from bot.message import Block, ChoicesBlock, Message, Sender, TextBlock
+from bot.message import Block, ChoicesBlock, Message, Sender, TextBlock, unmarked
 from bot.nlu_process import some_nlu
 from bot.settings import Settings
 from bot.store import Session, Store, conversations, inbox, outbox
@@ -168,11 +168,11 @@ def _reply(blocks: Iterable[Block]) -> dict[str, Any]:
 def _words(block: Block) -> str:
     match block:
         case TextBlock():
-            return block.text
+            return unmarked(block.text)
         case ChoicesBlock():
             return "\n".join(f"{choice.number}. {choice.label}" for choice in block.choices)
         case _:
-            return f"{block.summary}\n{block.text}"
+            return f"{block.summary}\n{unmarked(block.text)}"
 
 
 def as_words(turn: Turn | None) -> str:

@@ -1,11 +1,12 @@
 /** Plain text of a reply put into paragraphs, lists and links. Nothing here reads HTML. */
 
+const HEADING = /^## (?<words>.+)$/;
 const BULLET = /^\s*-\s+(?<words>.+)$/;
 const NUMBERED = /^\s*(?<number>\d{1,2})\.\s+(?<words>.+)$/;
 const ADDRESS = /(https:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]”’»…])/;
 
 /**
- * A blank line ends a paragraph; "- " and "1. " open list items; an indented line goes on the item.
+ * "## " opens a heading; a blank line ends a paragraph; "- " and "1. " open list items; an indented line goes on the item.
  * @param {string} text
  * @returns {DocumentFragment}
  */
@@ -20,9 +21,13 @@ export function words(text) {
   };
 
   for (const line of text.split(/\r?\n/)) {
+    const heading = HEADING.exec(line);
     const bullet = BULLET.exec(line);
     const numbered = NUMBERED.exec(line);
-    if (!line.trim()) open = null;
+    if (heading) {
+      addLine(into("h3"), heading.groups.words);
+      open = null;
+    } else if (!line.trim()) open = null;
     else if (bullet) into("ul").append(item(bullet.groups.words));
     else if (numbered) into("ol").append(item(numbered.groups.words, numbered.groups.number));
     else if (/^\s/.test(line) && open?.lastElementChild?.localName === "li") addLine(open.lastElementChild, line);
