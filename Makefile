@@ -1,5 +1,5 @@
-# One Cửa: every command sets up what it needs. `make run` is all a newcomer has to know.
-.PHONY: setup run test check train demo clean
+# Một Cửa: every command sets up what it needs. `make run` is all a newcomer has to know.
+.PHONY: setup run test check train demo
 .DEFAULT_GOAL := run
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export UV_PYTHON_PREFERENCE ?= system

@@ -96,8 +96,17 @@ class Form:
 
     kind: CaseKind
     step: Step
+    since: datetime
     answers: Mapping[str, str] = field(default_factory=dict)
     draft: str | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A story that was told before anybody asked for it, and when."""
+
+    text: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -109,7 +118,7 @@ class Memory:
     facets: tuple[Facet, ...] = ()
     misses: int = 0
     form: Form | None = None
-    draft: str | None = None
+    draft: Draft | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +178,14 @@ class ErasureAsked:
     """The citizen wants everything that was kept of this conversation erased."""
 
 
-Event = CaseTaken | HandOverAsked | ErasureAsked
+@dataclass(frozen=True)
+class WordsWithdrawn:
+    """What was said since a moment is not to be kept: consent was refused, or a form dropped."""
+
+    since: datetime
+
+
+Event = WordsWithdrawn | CaseTaken | HandOverAsked | ErasureAsked
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ SURE = 0.5
 ANYWHERE = When()
 _CLOSE = 0.6
 _FAINT = 0.2
-_FOLLOW_UP_WORDS = 8
+FOLLOW_UP_WORDS = 8
+_PETITIONS = "don_thu"
 _OFFERED = 4
 _CHOICES_BACK = 6
 _IN_OVERVIEW = (
@@ -99,6 +100,8 @@ class Answer:
     def __call__(self, asked: Asked) -> Outcome:
         """The asked facets of one procedure, or a question back when several may be meant."""
         found, close = self._meant(asked)
+        if found is None and asked.understanding.intent == "ask_about_complaint_procedure":
+            return self._compare_petitions(asked)
         if found is None:
             return self._ask_back(asked, close)
         topic = self._knowledge.topic(found.id)
@@ -132,7 +135,7 @@ class Answer:
             return asked.press.facets or (Facet.OVERVIEW,)
         facets = asked.understanding.facets
         only_named = not facets or facets == (Facet.OVERVIEW,)
-        short = len(asked.understanding.normalized.split()) <= _FOLLOW_UP_WORDS
+        short = len(asked.understanding.normalized.split()) <= FOLLOW_UP_WORDS
         if only_named and short and asked.memory.topic not in {None, found.id}:
             return asked.memory.facets or (Facet.OVERVIEW,)
         return facets or (Facet.OVERVIEW,)
@@ -179,6 +182,23 @@ class Answer:
             facets=facets,
             procedure=topic.id,
         )
+
+    def _compare_petitions(self, asked: Asked) -> Outcome:
+        """How a complaint and a denunciation differ, where neither alone was asked about."""
+        files = self._knowledge.files
+        petitions = [p for p in files.procedures.values() if files.packs[p.id] == _PETITIONS]
+        told = [(p, sections(p, None, (Facet.OVERVIEW,), asked.day)) for p in petitions]
+        basis = basis_of(petitions[0], [section for _, both in told for section in both])
+        reply = says(
+            "petitions",
+            *topic_choices(
+                self._knowledge, [(Found(p.id, 1.0), "ask_procedure") for p in petitions], asked
+            ),
+            petitions=[(p.name, both[0]) for p, both in told],
+            basis=basis,
+        )
+        remember = replace(asked.memory, misses=0)
+        return Outcome(Result.ANSWERED, (reply,), remember, basis=basis)
 
     def _ask_back(self, asked: Asked, close: list[Found]) -> Outcome:
         if not close:

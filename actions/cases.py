@@ -67,6 +67,10 @@ class ReasonMissing(Exception):  # noqa: N818 - a fact, not a failure
     """A refusal or closure needs a reason."""
 
 
+class AnswerMissing(Exception):  # noqa: N818 - a fact, not a failure
+    """A case cannot be answered with nothing."""
+
+
 class NotACode(ValueError):  # noqa: N818 - a fact, not a failure
     """A text that is no case code, or one with a slip in it."""
 
@@ -96,7 +100,8 @@ class CaseCode:
     def parse(cls, text: str) -> Self:
         """The code that a person typed, in any case, with or without dashes; raises NotACode."""
         letters = "".join(letter for letter in text.upper() if letter.isalnum())
-        letters = letters.removeprefix(_PREFIX)
+        if len(letters) > _LENGTH + 1:
+            letters = letters.removeprefix(_PREFIX)
         if len(letters) != _LENGTH + 1 or any(letter not in _ALPHABET for letter in letters):
             raise NotACode(text)
         if _check_character(letters[:-1]) != letters[-1]:
@@ -156,11 +161,13 @@ class Case:
         reason: str | None = None,
         answer: str | None = None,
     ) -> Move:
-        """Takes one step; raises MoveNotAllowed or ReasonMissing and then changes nothing."""
+        """Takes one step, or raises why it cannot be taken and then changes nothing."""
         if state not in _MOVES[self.state]:
             raise MoveNotAllowed(f"{self.code}: {self.state} -> {state}")
         if state in _NEEDS_REASON and not (reason or "").strip():
             raise ReasonMissing(f"{self.code}: {state}")
+        if state is State.ANSWERED and not (answer or "").strip():
+            raise AnswerMissing(f"{self.code}: {state}")
         move = Move(now, state, by, reason, answer)
         self.state = state
         self.moves.append(move)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,7 +11,8 @@ from actions.knowledge import Topic
 from actions.knowledge.model import CatalogueEntry, Procedure, Situation
 from nlu.text import fold, has_diacritics, normalize
 
-Words = tuple[str, ...]
+_LEAST = 0.4
+"""A text that covers less of a name than this does not mean it."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,34 @@ class _Name:
     accented: frozenset[str]
 
 
+class _Scale:
+    """How much each term weighs: the fewer names have it, the more it tells."""
+
+    def __init__(self, names: Sequence[frozenset[str]]) -> None:
+        seen = Counter(term for name in names for term in name)
+        total = len(names) + 1
+        self._weights = {term: math.log(total / count) for term, count in seen.items()}
+        self._wholes = {name: self._weigh(name) for name in names}
+
+    def cover(self, name: frozenset[str], text: frozenset[str]) -> float:
+        """The share of a name's weight that a text covers."""
+        whole = self._wholes[name]
+        return round(self._weigh(name & text) / whole, 6) if whole else 0.0
+
+    def rarest(self, name: frozenset[str]) -> Iterator[str]:
+        """The rarest terms of a name, until what is left weighs too little to find it by."""
+        left = self._wholes[name]
+        least = _LEAST * left
+        for term in sorted(name, key=lambda term: (-self._weights[term], term)):
+            if left < least:
+                return
+            yield term
+            left -= self._weights[term]
+
+    def _weigh(self, terms: frozenset[str]) -> float:
+        return sum(self._weights[term] for term in terms)
+
+
 class Finder:
     """An index over every name, other name and code, built once when knowledge is loaded."""
 
@@ -34,12 +63,12 @@ class Finder:
         self._kinds: dict[str, str] = {}
         for topic in topics:
             self._add(topic)
+        self._folded = _Scale([name.folded for name in self._names])
+        self._accented = _Scale([name.accented for name in self._names])
         self._by_term: dict[str, list[int]] = defaultdict(list)
         for number, name in enumerate(self._names):
-            for term in name.folded:
+            for term in self._folded.rarest(name.folded):
                 self._by_term[term].append(number)
-        self._idf = _weights(name.folded for name in self._names)
-        self._accented_idf = _weights(name.accented for name in self._names)
 
     def by_code(self, code: str) -> Found | None:
         """The topic that has this portal code."""
@@ -50,20 +79,26 @@ class Finder:
         """Topics of one kind whose names the text holds, best first, scored 0 to 1.
 
         A score is the share of a name's weight (rare words weigh more, neighbouring words count
-        too) that the text covers; accents count where the text has them.
+        too) that the text covers; accents count where the text has them. Names of which hardly
+        anything is there are left out, and a name that stands within a longer one counts for less.
         """
         folded = _terms(fold(text))
         accented = _terms(normalize(text)) if has_diacritics(text) else None
-        best: dict[tuple[str, str | None], float] = {}
+        scores: dict[int, float] = {}
         for number in {n for term in folded for n in self._by_term.get(term, ())}:
             name = self._names[number]
             if name.kind != kind:
                 continue
-            score = _cover(name.folded, folded, self._idf)
+            score = self._folded.cover(name.folded, folded)
             if accented is not None:
-                score = (score + _cover(name.accented, accented, self._accented_idf)) / 2
+                score = (score + self._accented.cover(name.accented, accented)) / 2
+            if score >= _LEAST:
+                scores[number] = score
+        best: dict[tuple[str, str | None], float] = {}
+        for number, score in scores.items():
+            name = self._names[number]
             key = (name.topic, name.variant)
-            best[key] = max(best.get(key, 0.0), score)
+            best[key] = max(best.get(key, 0.0), score * self._own_share(name, score, scores))
         found = [Found(topic, score, variant) for (topic, variant), score in best.items()]
         return sorted(found, key=lambda f: -f.score)
 
@@ -87,6 +122,12 @@ class Finder:
         found = [Found(topic, score, variant) for (topic, variant), score in named.items()]
         best = _one_each(sorted(found, key=lambda f: (-f.score, f.id)))
         return [f for f in best if f.score >= 0.05][:limit]
+
+    def _own_share(self, name: _Name, score: float, scores: Mapping[int, float]) -> float:
+        """What share a name is of the longest one around it that is told as fully."""
+        told = (self._names[other].folded for other, its in scores.items() if its >= score)
+        around = (longer for longer in told if name.folded < longer)
+        return min((self._folded.cover(longer, name.folded) for longer in around), default=1.0)
 
     def _add(self, topic: Topic) -> None:
         kind = _kind(topic)
@@ -121,20 +162,6 @@ def _names(topic: Topic) -> Iterator[tuple[str | None, str | None, str]]:
 def _terms(text: str) -> frozenset[str]:
     words = text.split()
     return frozenset(words) | {f"{a} {b}" for a, b in pairwise(words)}
-
-
-def _weights(names: Iterable[frozenset[str]]) -> Callable[[str], float]:
-    names = list(names)
-    seen = Counter(term for name in names for term in name)
-    total = len(names) + 1
-    weights = {term: math.log(total / count) for term, count in seen.items()}
-    unseen = math.log(total)
-    return lambda term: weights.get(term, unseen)
-
-
-def _cover(name: frozenset[str], text: frozenset[str], weigh: Callable[[str], float]) -> float:
-    whole = sum(weigh(term) for term in name)
-    return sum(weigh(term) for term in name & text) / whole if whole else 0.0
 
 
 def _from_name(cover: float) -> float:

@@ -2,7 +2,18 @@
 
 from dataclasses import replace
 
-from actions.action import Asked, Choice, Command, Outcome, Press, Result, says
+from actions.action import (
+    Asked,
+    Choice,
+    Command,
+    Event,
+    Memory,
+    Outcome,
+    Press,
+    Result,
+    WordsWithdrawn,
+    says,
+)
 from actions.answer import Section, basis_of, sections
 from actions.cases import CaseKind
 from actions.knowledge import Knowledge
@@ -35,7 +46,8 @@ class Redirect:
         return Outcome(
             Result.REDIRECTED,
             (reply,),
-            replace(asked.memory, form=None, misses=0, topic=topic, facets=()),
+            replace(asked.memory, form=None, draft=None, misses=0, topic=topic, facets=()),
+            events=_withdrawn(asked.memory),
             procedure=topic,
             case_kind=self._kind,
             basis=basis,
@@ -48,3 +60,11 @@ def _ways(kind: CaseKind, topic: str) -> tuple[Choice, ...]:
     if kind is CaseKind.DENUNCIATION:
         return (more,)
     return (more, Choice("choice_feedback_instead", Press(Command.OPEN_FORM, value="feedback")))
+
+
+def _withdrawn(memory: Memory) -> tuple[Event, ...]:
+    """What was told before, in a form or as a draft, is not kept either."""
+    told = [
+        at for at in (memory.form and memory.form.since, memory.draft and memory.draft.at) if at
+    ]
+    return (WordsWithdrawn(min(told)),) if told else ()

@@ -8,12 +8,14 @@ from actions.action import (
     CaseTaken,
     Choice,
     Command,
+    Draft,
     Form,
     Outcome,
     Press,
     Result,
     Says,
     Step,
+    WordsWithdrawn,
     says,
 )
 from actions.cases import CaseCode, CaseKind, Report
@@ -72,9 +74,10 @@ class TakeCase:
         kind = asked.understanding.kind
         if kind not in {CaseKind.FEEDBACK, CaseKind.PROPOSAL}:
             kind = CaseKind.FEEDBACK
-        told = asked.memory.draft if asked.press else asked.text.strip()
-        story = told if told and len(told.split()) >= _SHORTEST_STORY else None
-        return self.ask(asked, Form(kind, Step.CONSENT, draft=story))
+        draft = asked.memory.draft if asked.press else Draft(asked.text.strip(), asked.now)
+        told = draft.text if draft and len(draft.text.split()) >= _SHORTEST_STORY else None
+        since = draft.at if draft else asked.now
+        return self.ask(asked, Form(kind, Step.CONSENT, since, draft=told))
 
     def go_on(self, asked: Asked) -> Outcome:
         """Takes the answer to the open question and asks the next one."""
@@ -100,6 +103,7 @@ class TakeCase:
             Result.CANCELLED,
             (reply,),
             replace(asked.memory, form=None, misses=0),
+            events=(WordsWithdrawn(form.since),),
             case_kind=form.kind,
         )
 
@@ -166,7 +170,9 @@ class TakeCase:
 
     def _finish(self, asked: Asked, form: Form, value: str | None) -> Outcome:
         if value == AGAIN:
-            return self.ask(asked, Form(form.kind, Step.WHAT, draft=form.answers.get("what")))
+            return self.ask(
+                asked, Form(form.kind, Step.WHAT, form.since, draft=form.answers.get("what"))
+            )
         if value != SEND:
             return self.ask(asked, form, "summary_needs_choice")
         code = self._draw_code()

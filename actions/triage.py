@@ -24,6 +24,7 @@ class Heard(StrEnum):
     CANCEL = "cancel"
     GO_BACK = "go_back"
     PERSON = "person"
+    QUESTION = "question"
 
 
 class Phrases(Strict):

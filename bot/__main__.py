@@ -2,12 +2,14 @@
 
 import argparse
 import logging
+import os
 import sys
 from types import ModuleType
 
 from actions.knowledge import BadData
 from bot.commands import ask, cases, check, demo, parse, run, serve
 from bot.nlu_process import NluCannotStart
+from bot.settings import BadSettings
 from bot.store import StoreUnavailable
 from bot.store.keys import KeysUnusable
 
@@ -31,6 +33,7 @@ def main() -> int:
     )
     for noisy in ("alembic", "asyncio", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    os.umask(0o077)
     parser = argparse.ArgumentParser(prog="motcua", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, module in _COMMANDS.items():
@@ -46,7 +49,7 @@ def main() -> int:
     except StoreUnavailable as error:
         print(f"the database cannot be used: {error}", file=sys.stderr)
         return 1
-    except (KeysUnusable, NluCannotStart) as error:
+    except (BadSettings, KeysUnusable, NluCannotStart) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

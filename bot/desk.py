@@ -41,7 +41,7 @@ def _tell(session: Session, house: House, code: CaseCode, reply: Says, now: date
     conversation_id = cases.conversation_of(session, code)
     if conversation_id is None:
         return
-    conversation = session.get_one(ConversationRow, conversation_id)
+    conversation = session.get_one(ConversationRow, conversation_id, with_for_update=True)
     facts = {"office": house.office(conversation.office), "day": local_day(now), "now": now}
     blocks = house.replies.word(reply, facts, no_choices)
     until = house.words_until(now)

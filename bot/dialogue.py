@@ -10,6 +10,7 @@ from actions.action import (
     Asked,
     Choice,
     Command,
+    Draft,
     Outcome,
     Press,
     Result,
@@ -19,7 +20,7 @@ from actions.action import (
     says,
 )
 from actions.advise_conduct import AdviseConduct
-from actions.answer import SURE, Answer
+from actions.answer import FOLLOW_UP_WORDS, Answer
 from actions.answer_english import AnswerEnglish
 from actions.cases import CaseKind
 from actions.deadlines import Calendar
@@ -40,6 +41,7 @@ from actions.warn_emergency import warn_emergency
 _ASKS_IN_FORM = 0.8
 _UNSURE = 0.35
 _BORDER = 0.5
+_FOLLOWS = 0.1
 _SIDE_QUESTIONS = {
     "ask_procedure",
     "ask_conduct",
@@ -128,7 +130,7 @@ class Dialogue:
         assert form is not None
         if asked.press is not None and asked.press.command is not Command.FORM:
             return self._aside(asked, self._pressed(asked, cases))
-        if asked.press is None and _asks_aside(asked.understanding, form.step):
+        if asked.press is None and _asks_aside(asked.understanding, form.step, self._ears):
             return self._aside(asked, self._verb(asked.understanding.intent or "", cases)(asked))
         return self._form.go_on(asked)
 
@@ -158,6 +160,8 @@ class Dialogue:
 
     def _by_intent(self, asked: Asked, cases: Cases) -> Outcome:
         meant = asked.understanding
+        if _follows_up(asked):
+            return self._answer(asked)
         if meant.intent is None or meant.confidence < _UNSURE:
             return self._not_understood(asked)
         asks, brings = meant.intents.get("ask_conduct", 0.0), meant.intents.get("bring_case", 0.0)
@@ -196,14 +200,21 @@ class Dialogue:
         return redirect(asked) if redirect else self._form.open(asked)
 
 
-def _asks_aside(meant: Understanding, step: Step) -> bool:
+def _follows_up(asked: Asked) -> bool:
+    """Whether a short text asks a facet of the procedure that was talked about."""
+    meant, memory = asked.understanding, asked.memory
+    short = len(meant.normalized.split()) <= FOLLOW_UP_WORDS
+    likely = meant.intents.get("ask_procedure", 0.0) >= _FOLLOWS
+    return short and likely and bool(meant.facets) and bool(memory.facets)
+
+
+def _asks_aside(meant: Understanding, step: Step, ears: Ears) -> bool:
     """Whether a text in an open form is a question of its own rather than the form's answer."""
     if meant.intent not in _SIDE_QUESTIONS or meant.confidence < _ASKS_IN_FORM:
         return False
-    if step is not Step.WHAT:
-        return True
-    known = bool(meant.procedures) and meant.procedures[0].score >= SURE
-    return meant.intent == "ask_procedure" and bool(meant.facets) and known
+    if meant.intent == "ask_conduct" and step is Step.WHAT:
+        return False
+    return "?" in meant.text or ears.hears(Heard.QUESTION, meant.text)
 
 
 def _which_way(asked: Asked) -> Outcome:
@@ -219,6 +230,6 @@ def _which_way(asked: Asked) -> Outcome:
                 Choice("way_case", Press(Command.OPEN_FORM)),
             ),
         ),
-        replace(asked.memory, draft=asked.text),
+        replace(asked.memory, draft=Draft(asked.text, asked.now)),
         case_kind=asked.understanding.kind,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,11 +10,11 @@ from aiohttp import web
 
 from actions.deadlines import Calendar, local_day
 from actions.find import Finder
-from actions.knowledge import Knowledge
+from actions.knowledge import BadData, Knowledge, Problem
 from bot.channels.web import WebChat
-from bot.dialogue import Dialogue, load_ears, load_intents
+from bot.dialogue import Dialogue, Intent, load_ears, load_intents
 from bot.replies import Replies
-from bot.settings import Settings
+from bot.settings import BadSettings, Settings
 from bot.store import Session, Store, StoreUnavailable, outbox, retention
 from bot.turn import House
 from bot.understanding import Ear, Nlu
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _WORKERS = 4
 _JOBS_SECONDS = 60.0
+_TRIPPED_SECONDS = 0.5
 
 
 def system_clock() -> datetime:
@@ -32,16 +33,31 @@ def system_clock() -> datetime:
 
 
 def build_house(settings: Settings) -> House:
-    """Loads everything under `data/` once; raises BadData."""
+    """Loads everything under `data/` once; raises BadData, or BadSettings for an unknown office."""
     knowledge = Knowledge.load(settings.data / "knowledge")
+    if settings.office not in knowledge.files.offices:
+        offices = ", ".join(knowledge.files.offices)
+        raise BadSettings(f"MOTCUA_OFFICE: no office {settings.office!r}; there are: {offices}")
+    intents = load_intents(settings.data / "intents.yml")
     dialogue = Dialogue(
         knowledge,
-        load_intents(settings.data / "intents.yml"),
+        intents,
         load_ears(settings.data / "vocabulary" / "heard_first.yml"),
         Calendar(knowledge.files.holidays),
     )
     replies = Replies(settings.data / "replies" / "vi", knowledge)
+    _check_intents(intents, replies)
     return House(knowledge, dialogue, replies, settings.words_days)
+
+
+def _check_intents(intents: Iterable[Intent], replies: Replies) -> None:
+    problems = [
+        Problem("intents.yml", intent.id, f"no reply is called {intent.reply}")
+        for intent in intents
+        if intent.reply and intent.reply not in replies.replies
+    ]
+    if problems:
+        raise BadData(problems)
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,7 @@ def _web_chat(parts: Parts) -> WebChat:
         words_days=settings.words_days,
         per_minute=settings.messages_per_minute,
         public_url=settings.public_url,
+        behind_proxy=settings.behind_proxy,
         received=parts.worker.wake.set,
     )
 
@@ -106,13 +123,23 @@ def _nlu(parts: Parts) -> Context:
 
 def _working(parts: Parts) -> Context:
     async def work(_app: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(parts.worker.run()) for _ in range(_WORKERS)]
+        tasks = [asyncio.create_task(_tireless(parts.worker)) for _ in range(_WORKERS)]
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     return work
+
+
+async def _tireless(worker: Worker) -> None:
+    """Works on with the next conversation after tripping over one, whose lease keeps it away."""
+    while True:
+        try:
+            await worker.run()
+        except Exception as error:
+            log.error("worker tripped: %s", type(error).__name__)  # noqa: TRY400 - no words in logs
+        await asyncio.sleep(_TRIPPED_SECONDS)
 
 
 def _jobs(parts: Parts) -> Context:
@@ -128,6 +155,7 @@ def _jobs(parts: Parts) -> Context:
         task = asyncio.create_task(keep_house())
         yield
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     return jobs
 

@@ -7,8 +7,9 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.settings import CHECKOUT, Settings
@@ -17,7 +18,7 @@ from bot.understanding import Nlu
 
 log = logging.getLogger(__name__)
 
-_PYTHON = CHECKOUT / "nlu" / ".venv" / "bin" / "python"
+_SERVE = (str(CHECKOUT / "nlu" / ".venv" / "bin" / "python"), "-m", "nlu.serve")
 _START_SECONDS = 120.0
 _ASK_AGAIN_SECONDS = 0.2
 _STOP_SECONDS = 5.0
@@ -45,14 +46,15 @@ def free_port() -> int:
 class NluProcess:
     """One nlu child on a loopback port."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, command: Sequence[str] = _SERVE) -> None:
         self._settings = settings
+        self._command = command
         self._port = urlsplit(settings.nlu_url).port or 5005
         self._child: asyncio.subprocess.Process | None = None
 
     async def start(self, nlu: Nlu) -> None:
         """Starts the child and waits until it understands; raises NluCannotStart."""
-        if not _PYTHON.exists():
+        if not _installed(self._command[0]):
             raise NluCannotStart("nlu is not set up: run `make setup` first")
         if _taken(self._port):
             raise NluCannotStart(
@@ -91,9 +93,7 @@ class NluProcess:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            str(_PYTHON),
-            "-m",
-            "nlu.serve",
+            *self._command,
             "--model",
             str(self._settings.model),
             "--port",
@@ -105,6 +105,7 @@ class NluProcess:
             cwd=CHECKOUT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C is for the gateway, which stops nlu after the last turn
         )
 
     async def _wait_until_ready(self, nlu: Nlu) -> None:
@@ -117,6 +118,10 @@ class NluProcess:
                 return
             await asyncio.sleep(_ASK_AGAIN_SECONDS)
         raise NluCannotStart(f"nlu was not ready within {_START_SECONDS:.0f} s: run `make train`")
+
+
+def _installed(program: str) -> bool:
+    return Path(program).exists()
 
 
 def _taken(port: int) -> bool:

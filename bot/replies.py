@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined
+from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import RootModel
 
@@ -56,7 +56,7 @@ class Replies:
             words_for=knowledge.words_for,
             provinces=knowledge.files.provinces,
         )
-        self.replies = _read(folder)
+        self.replies = _read(folder, self._jinja)
         self._compiled = {
             text: self._jinja.from_string(text)
             for reply in self.replies.values()
@@ -105,7 +105,7 @@ def _templates(reply: Reply) -> Iterable[str]:
             yield folded.text
 
 
-def _read(folder: Path) -> dict[str, Reply]:
+def _read(folder: Path, jinja: SandboxedEnvironment) -> dict[str, Reply]:
     replies: dict[str, Reply] = {}
     problems: list[Problem] = []
     for path in sorted(folder.glob("*.yml")):
@@ -113,6 +113,11 @@ def _read(folder: Path) -> dict[str, Reply]:
             if name in replies:
                 problems.append(Problem(path.name, name, "stands in two files: remove one"))
             replies[name] = Reply(text=reply) if isinstance(reply, str) else reply
+            for template in _templates(replies[name]):
+                try:
+                    jinja.compile(template)
+                except TemplateSyntaxError as error:
+                    problems.append(Problem(path.name, name, f"is no template: {error.message}"))
     if problems:
         raise BadData(problems)
     return replies

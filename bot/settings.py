@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class BadSettings(Exception):  # noqa: N818 - a fact, not a failure
+    """A setting that cannot be used, with what to write instead."""
 
 
 class Settings(BaseSettings):
@@ -28,6 +32,11 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "",
         description="Address under which citizens reach the web chat; empty means host and port.",
+    )
+    behind_proxy: bool = Field(
+        False,
+        description="Whether a proxy of ours stands in front and names the visitor's address last "
+        "in X-Forwarded-For; never set it without one.",
     )
     nlu_url: str = Field(
         "http://127.0.0.1:5005", description="Where nlu listens, or where `motcua run` starts it."
@@ -62,3 +71,12 @@ class Settings(BaseSettings):
     def nlu_token(self) -> Path:
         """The file with the token that nlu asks for."""
         return self.var / "nlu-token"
+
+
+def load_settings() -> Settings:
+    """The settings of this environment; raises BadSettings."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = (f"MOTCUA_{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors())
+        raise BadSettings("\n".join(wrong)) from error

@@ -14,6 +14,7 @@ from actions.action import (
     Press,
     Result,
     Understanding,
+    WordsWithdrawn,
     says,
 )
 from actions.deadlines import local_day
@@ -27,6 +28,8 @@ from bot.store.choices import ChoiceGone
 from bot.store.conversations import Lease
 from bot.store.inbox import Waiting
 from bot.store.tables import ConversationRow
+
+_LONGEST_LABEL = 200
 
 
 @dataclass(frozen=True)
@@ -100,11 +103,9 @@ def _press(
     message = waiting.message
     if message.pressed is not None:
         return choices.press(session, conversation.id, message.pressed, now)
-    typed = message.text.strip().rstrip(".")
-    if typed.isdecimal() and len(typed) <= 2:
-        pressed = choices.press_number(session, conversation.id, int(typed), now)
-        if pressed is not None:
-            return pressed
+    pressed = choices.press_typed(session, conversation.id, message.text[:_LONGEST_LABEL], now)
+    if pressed is not None:
+        return pressed
     return None, ""
 
 
@@ -126,7 +127,7 @@ def _keep(
         session,
         conversation.id,
         waiting.inbox_id,
-        said if outcome.keeps_words and not _erases(outcome) else None,
+        said if outcome.keeps_words and not _wipes(outcome) else None,
         understanding.intent,
         outcome.result,
         now,
@@ -159,13 +160,16 @@ def _happen(
             audit.note(
                 session, "citizen", "hand_over_asked", f"conversation {conversation.id}", now
             )
+        case WordsWithdrawn():
+            retention.withdraw(session, conversation.id, event.since)
         case ErasureAsked():
             retention.erase(session, conversation.id)
             audit.note(session, "citizen", "erased", f"conversation {conversation.id}", now)
 
 
-def _erases(outcome: Outcome) -> bool:
-    return any(isinstance(event, ErasureAsked) for event in outcome.events)
+def _wipes(outcome: Outcome) -> bool:
+    wiping = (ErasureAsked, WordsWithdrawn)
+    return any(isinstance(event, wiping) for event in outcome.events)
 
 
 def _facts(office: Office, now: datetime) -> dict[str, Any]:

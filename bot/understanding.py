@@ -1,6 +1,7 @@
 """Asks nlu over HTTP what a text means, and joins its ranking with what is found by name."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -105,11 +106,13 @@ class Nlu:
 
     async def ready(self) -> bool:
         """Whether nlu answers and has a model."""
+        assert self._session is not None, "enter the client first"
         try:
-            await self.parse("xin chào")
-        except NluUnavailable:
+            token = self._token_file.read_text().strip()
+            async with self._session.get("/status", params={"token": token}) as response:
+                return response.status == HTTPStatus.OK
+        except (aiohttp.ClientError, TimeoutError, OSError):
             return False
-        return True
 
 
 class Ear:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +65,7 @@ def _views(normalized: str) -> Iterator[list[str]]:
 
 
 def _singles_and_pairs(parts: list[str]) -> list[str]:
-    return parts + [f"{one} {two}" for one, two in zip(parts, parts[1:], strict=False)]
+    return parts + [f"{one} {two}" for one, two in pairwise(parts)]
 
 
 def _letters(word: str) -> Iterator[str]:

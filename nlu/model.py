@@ -68,11 +68,12 @@ class Model:
             {"name": name, "confidence": confidence}
             for name, confidence in _best(intents, BEST_INTENTS)
         ]
+        facets = self._facets(scores["facets"])
         return {
             "intent": ranking[0],
             "intent_ranking": ranking,
-            "facets": self._facets(scores["facets"]),
-            "facet_threshold": self.calibration.facet_threshold,
+            "facets": {name: share for name, share in facets if share >= SMALLEST_FACET},
+            "facet_threshold": self._facet_threshold(facets),
             "kinds": self._given("kinds", scores["kinds"]),
             "topics": self._topics(scores, intents),
         }
@@ -82,10 +83,16 @@ class Model:
         weighed = seen @ self.calibration.judge_weights + self.calibration.judge_bias
         return _by_label(self.heads["intents"], softmax(weighed))
 
-    def _facets(self, scores: Floats) -> dict[str, float]:
+    def _facets(self, scores: Floats) -> list[tuple[str, float]]:
+        """The facets with their probabilities, likeliest first."""
         weighed = self.calibration.facet_slope * scores + self.calibration.facet_shift
-        facets = _by_label(self.heads["facets"], 1 / (1 + np.exp(-weighed)))
-        return dict(pair for pair in _best(facets, len(facets)) if pair[1] >= SMALLEST_FACET)
+        shares = _by_label(self.heads["facets"], 1 / (1 + np.exp(-weighed)))
+        return _best(shares, len(shares))
+
+    def _facet_threshold(self, facets: list[tuple[str, float]]) -> float:
+        """From here on a facet of this message counts as asked; the likeliest always does."""
+        likeliest = facets[0][1] if facets else 1.0
+        return min(self.calibration.facet_threshold, likeliest)
 
     def _topics(
         self, scores: dict[str, Floats], intents: dict[str, float]

@@ -24,9 +24,7 @@ _SAME_VOWEL = {
 _WORD = re.compile(r"[^\W_]+")
 _NOT_WORD = re.compile(r"[\W_]+")
 _MARKS = re.compile("[\u0300-\u036f]+")
-_SYLLABLE = re.compile(
-    rf"([bcdđghklmnpqrstvx]{{0,3}})([{_ANY_VOWEL}]{{2,4}})(ch|ng|nh|c|m|n|p|t)?"
-)
+_SYLLABLE = re.compile(rf"([bcdđghklmnpqrstvx]{{0,3}})([{_ANY_VOWEL}]{{2,4}})(ch|ng|nh|c|m|n|p|t)?")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1+")
 # An accented word is Vietnamese, where no letter stands twice but the o of xoong and moóc.
 _DOUBLED = re.compile(

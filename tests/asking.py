@@ -1,6 +1,6 @@
 """Puts question files to the real assistant and says where it answers otherwise than expected.
 
-    python -m tests.asking FILE…      prints every difference and the share that is right
+python -m tests.asking FILE…      prints every difference and the share that is right
 """
 
 import json

@@ -101,9 +101,7 @@ class Citizen:
             self.sender, id_ or f"{self.name}:{self.sent}", self.clock(), text, pressed
         )
         until = self.house.words_until(self.clock())
-        return await self.store.run(
-            inbox.keep, message, "ubnd_phuong_vi_du", self.clock(), until
-        )
+        return await self.store.run(inbox.keep, message, "ubnd_phuong_vi_du", self.clock(), until)
 
     async def says(self, text: str) -> Turn:
         """Says something and gets the turn that was taken."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from actions.cases import (
+    AnswerMissing,
     Case,
     CaseCode,
     CaseKind,
@@ -35,9 +36,7 @@ def codes(number: int) -> Iterator[str]:
     for _ in range(number):
         body = "".join(chance.choices(ALPHABET, k=8))
         yield next(
-            text
-            for check in ALPHABET
-            if is_code(text := f"MC-{body[:4]}-{body[4:]}-{check}")
+            text for check in ALPHABET if is_code(text := f"MC-{body[:4]}-{body[4:]}-{check}")
         )
 
 
@@ -131,7 +130,8 @@ def test_look_alike_letters_are_refused(letter: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["", "MC", "MC-", "mã vụ việc", "0900 000 000", "MC-1234", "MC-ĐÀNẴ-2345-6", "1.001193"]
+    "typed",
+    ["", "MC", "MC-", "mã vụ việc", "0900 000 000", "MC-1234", "MC-ĐÀNẴ-2345-6", "1.001193"],
 )
 def test_what_is_no_code_is_refused(typed: str) -> None:
     with pytest.raises(NotACode):
@@ -188,6 +188,14 @@ def test_a_refusal_or_closure_without_a_reason_changes_nothing(
     assert (one.state, one.moves) == (State.RECEIVED, [])
     one.move_to(state, NOW, "officer", reason="Không thuộc thẩm quyền của phường.")
     assert one.state is state
+
+
+@pytest.mark.parametrize("answer", [None, "", "  \n"])
+def test_an_answer_without_words_changes_nothing(answer: str | None) -> None:
+    one = case()
+    with pytest.raises(AnswerMissing):
+        one.move_to(State.ANSWERED, NOW, "officer", answer=answer)
+    assert (one.state, one.moves) == (State.RECEIVED, [])
 
 
 def test_every_move_is_kept_in_order_and_the_latest_answer_is_the_answer() -> None:

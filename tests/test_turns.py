@@ -20,7 +20,9 @@ def counted(session: Session, table: type) -> int:
 async def test_a_procedure_question_is_answered_with_its_basis(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
-    fake_nlu.knows("khai sinh mat bao nhieu tien", "ask_procedure", facets=("fee",), topic=KHAI_SINH)
+    fake_nlu.knows(
+        "khai sinh mat bao nhieu tien", "ask_procedure", facets=("fee",), topic=KHAI_SINH
+    )
     turn = await citizen.says("khai sinh mat bao nhieu tien")
     assert turn.outcome.result is Result.ANSWERED
     assert "không thu" in words(turn)
@@ -43,8 +45,12 @@ async def test_context_carries_topic_and_facet(citizen: Citizen, fake_nlu: FakeN
 async def test_a_procedure_known_by_name_only_is_not_made_up(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
-    fake_nlu.knows("khai tử cần gì", "ask_procedure", facets=("documents",),
-                   topic=("dang_ky_khai_tu", "procedure"))
+    fake_nlu.knows(
+        "khai tử cần gì",
+        "ask_procedure",
+        facets=("documents",),
+        topic=("dang_ky_khai_tu", "procedure"),
+    )
     turn = await citizen.says("khai tử cần gì")
     assert turn.outcome.result is Result.NOT_KNOWN
     assert "Đăng ký khai tử" in words(turn)
@@ -173,8 +179,17 @@ async def test_after_two_misses_the_menu_is_offered(citizen: Citizen, fake_nlu: 
 
 
 @pytest.mark.parametrize(
-    "typed", ["/intent{\"name\": \"greet\"}", "/restart", " /restart", "／restart", "\u200b/restart",
-              "//restart", "\u2060／／restart", "/ /restart"]
+    "typed",
+    [
+        '/intent{"name": "greet"}',
+        "/restart",
+        " /restart",
+        "／restart",
+        "\u200b/restart",
+        "//restart",
+        "\u2060／／restart",
+        "/ /restart",
+    ],
 )
 async def test_typed_text_is_never_a_command(
     citizen: Citizen, fake_nlu: FakeNlu, typed: str

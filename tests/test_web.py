@@ -151,8 +151,16 @@ async def test_a_cookie_that_we_never_gave_is_replaced(url: str, cookie: str) ->
 
 
 async def test_every_response_carries_the_headers(visitor: Visitor) -> None:
-    paths = ["/", "/chat/history", "/chat/stream", "/static/chat.js", "/health", "/nowhere",
-             "/static/nowhere.js", "/chat/messages"]
+    paths = [
+        "/",
+        "/chat/history",
+        "/chat/stream",
+        "/static/chat.js",
+        "/health",
+        "/nowhere",
+        "/static/nowhere.js",
+        "/chat/messages",
+    ]
     for path in paths:
         response = await visitor.session.get(path)
         assert response.headers.keys() >= HEADERS, path
@@ -185,11 +193,16 @@ async def test_the_page_has_no_inline_script_or_style_and_asks_nobody_else(
 
 async def test_everything_the_page_asks_for_is_served(visitor: Visitor) -> None:
     page = await (await visitor.session.get("/")).text()
-    styles = [await (await visitor.session.get(f"/static/{name}.css")).text()
-              for name in ("tokens", "chat")]
+    styles = [
+        await (await visitor.session.get(f"/static/{name}.css")).text()
+        for name in ("tokens", "chat")
+    ]
     asked = {*re.findall(r"\"(/static/[^\"]+)\"", page)}
-    asked |= {f"/static/{path}" for style in styles
-              for path in re.findall(r"url\(\"?(?:\./|/static/)?([^)\"]+)\"?\)", style)}
+    asked |= {
+        f"/static/{path}"
+        for style in styles
+        for path in re.findall(r"url\(\"?(?:\./|/static/)?([^)\"]+)\"?\)", style)
+    }
     assert any(path.endswith(".woff2") for path in asked)
     for path in asked:
         assert (await visitor.session.get(path)).status == 200, path
@@ -321,7 +334,15 @@ async def test_without_a_cookie_nobody_writes_or_listens(url: str, store: Store)
         json.dumps({"id": "message-1", "pressed": "a" * 65}).encode(),
         *(
             json.dumps({"id": id_, "text": "chào"}).encode()
-            for id_ in ("", "short", "a" * 65, "message 1", "message-1\n", "số-một-hai", "a:b:c:d:e")
+            for id_ in (
+                "",
+                "short",
+                "a" * 65,
+                "message 1",
+                "message-1\n",
+                "số-một-hai",
+                "a:b:c:d:e",
+            )
         ),
         *(
             json.dumps({"id": "message-1", "text": text}).encode()
@@ -573,7 +594,9 @@ async def test_history_shows_a_message_that_still_waits(
         await visitor.send("cảm ơn", "still-waiting")
         history = await visitor.history()
         assert [message["from"] for message in history["messages"]] == [
-            "citizen", "office", "citizen"
+            "citizen",
+            "office",
+            "citizen",
         ]
         waiting = history["messages"][-1]
         assert (waiting["text"], waiting["client_id"]) == ("cảm ơn", "still-waiting")

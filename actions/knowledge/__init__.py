@@ -80,6 +80,7 @@ __all__ = [
     "BadData",
     "Citation",
     "Dated",
+    "Files",
     "Knowledge",
     "NotKnown",
     "Problem",

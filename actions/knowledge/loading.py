@@ -1,6 +1,7 @@
 """Reads `data/knowledge/` strictly: whatever is wrong is named with file, field and mend."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -67,28 +68,50 @@ def read(root: Path) -> Files:
     laws = {m.id: m for m in _folder(reader, root / "law", Law)}
     offices = {m.id: m for m in _folder(reader, root / "offices", Office)}
     topics = list(_topics(reader, root))
+    catalogue = reader.listed(root / "catalogue.yml", CatalogueEntry)
     files = Files(
         laws=laws,
         offices=offices,
         procedures={m.id: m for _, m in topics if isinstance(m, Procedure)},
         rules={m.id: m for _, m in topics if isinstance(m, Rule)},
         situations={m.id: m for _, m in topics if isinstance(m, Situation)},
-        catalogue={m.id: m for m in reader.listed(root / "catalogue.yml", CatalogueEntry)},
+        catalogue={m.id: m for m in catalogue},
         holidays=tuple(reader.listed(root / "holidays.yml", HolidayCorrection)),
         provinces=_mapping(reader, root / "provinces.yml", _Provinces),
         reviews=tuple(reader.listed(root / "reviews.yml", Review)),
         when_labels=_mapping(reader, root / "when.yml", _Labels),
         packs={m.id: path.parent.name for path, m in topics},
-        hashes={m.id: hashlib.sha256(path.read_bytes()).hexdigest() for path, m in topics},
+        hashes=_hashes(topics),
     )
     paths = {m.id: path for path, m in topics}
-    for message in _twice(reader, topics, files.catalogue):
+    for message in _twice(reader, topics, catalogue):
         reader.problems.append(message)
     for topic_id, path in paths.items():
         _fits_together(reader, path, topic_id, files)
+    for i, review in enumerate(files.reviews):
+        _check_review(reader, root / "reviews.yml", i, review, files)
     if reader.problems:
         raise BadData(reader.problems)
     return files
+
+
+def _check_review(reader: Reader, path: Path, at: int, review: Review, files: Files) -> None:
+    if review.id not in files.hashes:
+        reader.note(path, f"[{at}].id", f"no file is called {review.id}.yml")
+    if review.office not in files.offices:
+        reader.note(path, f"[{at}].office", f"no office is called {review.office}")
+
+
+def _hashes(topics: list[tuple[Path, Procedure | Rule | Situation]]) -> dict[str, str]:
+    """A hash of each topic's file, together with the rules on which a situation rests."""
+    content = {topic.id: path.read_bytes() for path, topic in topics}
+    return {
+        topic.id: hashlib.sha256(
+            content[topic.id]
+            + b"".join(content.get(rule, b"") for rule in getattr(topic, "rests_on", ()))
+        ).hexdigest()
+        for _, topic in topics
+    }
 
 
 def _folder(reader: Reader, folder: Path, kind: type[M]) -> Iterator[M]:
@@ -116,7 +139,7 @@ def _topics(reader: Reader, root: Path) -> Iterator[tuple[Path, Procedure | Rule
         if not isinstance(content, dict):
             reader.note(path, "", "must be a mapping")
             continue
-        kind = _KINDS.get(content.get("kind", "procedure"))
+        kind = _KINDS.get(str(content.get("kind", "procedure")))
         if kind is None:
             reader.note(path, "kind", f"must be one of: {', '.join(_KINDS)}")
             continue
@@ -137,16 +160,19 @@ def _mapping(reader: Reader, path: Path, kind: type[RootModel[Any]]) -> Any:
 def _twice(
     reader: Reader,
     topics: list[tuple[Path, Procedure | Rule | Situation]],
-    catalogue: dict[str, CatalogueEntry],
+    catalogue: list[CatalogueEntry],
 ) -> Iterator[Problem]:
-    seen: dict[str, Path] = {}
+    named = Counter(entry.id for entry in catalogue)
+    for entry_id in (entry_id for entry_id, times in named.items() if times > 1):
+        yield Problem(f"{reader.root.name}/catalogue.yml", entry_id, "stands twice: remove one")
+    seen: dict[str, str] = {}
     for path, topic in topics:
         name = str(path.relative_to(reader.root.parent))
         if topic.id in seen:
-            yield Problem(name, "id", f"is also used by {seen[topic.id].name}: choose another")
-        if topic.id in catalogue:
+            yield Problem(name, "id", f"is also used by {seen[topic.id]}: choose another")
+        if topic.id in named:
             yield Problem(name, "id", "still stands in catalogue.yml: remove it there")
-        seen[topic.id] = path
+        seen[topic.id] = name
 
 
 def _fits_together(reader: Reader, path: Path, topic_id: str, files: Files) -> None:

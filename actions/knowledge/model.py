@@ -10,6 +10,8 @@ from actions.knowledge.dated import Citation, Dated, Id, Line, Seen, Source, Str
 
 Code = Annotated[str, StringConstraints(pattern=r"^\d\.\d{6}$")]
 Ref = Annotated[str, StringConstraints(pattern=r"^[SCMLKP]-\d{2,3}$")]
+Whole = Annotated[int, Field(strict=True)]
+"""A number written without dots: `8.000` must not pass for 8."""
 Hour = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
@@ -46,7 +48,7 @@ class Text(Strict):
 class Amount(Strict):
     """A sum of money, in whole đồng, for what it is taken."""
 
-    amount: int = Field(ge=0)
+    amount: Whole = Field(ge=0)
     unit: Literal["VND"] = "VND"
     per: Line | None = None
     what: Line | None = None
@@ -56,7 +58,7 @@ class Fee(Strict):
     """What is paid: one amount, several, or an amount that each province decides."""
 
     kind: Literal["fee", "charge"] = "fee"
-    amount: int | None = Field(default=None, ge=0)
+    amount: Whole | None = Field(default=None, ge=0)
     unit: Literal["VND"] = "VND"
     per: Line | None = None
     parts: tuple[Amount, ...] = ()
@@ -75,8 +77,8 @@ class Fee(Strict):
 class Span(Strict):
     """A number of days or hours, of the calendar or of work."""
 
-    days: int | None = Field(default=None, gt=0)
-    hours: int | None = Field(default=None, gt=0)
+    days: Whole | None = Field(default=None, gt=0)
+    hours: Whole | None = Field(default=None, gt=0)
     unit: Literal["working_day", "day", "working_hour", "hour"]
     what: Line | None = None
 
@@ -243,6 +245,12 @@ class Advice(Strict):
     do_now: Line
     consequence: Line | None = None
     caution: Line | None = None
+
+    @model_validator(mode="after")
+    def _days(self) -> Self:
+        if self.until is not None and self.until < self.from_:
+            raise ValueError(f"`until` must not be earlier than {self.from_}")
+        return self
 
 
 class Situation(Strict):

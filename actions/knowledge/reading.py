@@ -1,8 +1,10 @@
 """Reads data files strictly: whatever is wrong is named with file, field and mend."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -63,15 +66,20 @@ class Reader:
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else "?"
             self.note(path, f"line {line}", f"is not YAML: {error.problem}")
-            return None
+        except ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            self.note(path, f"line {line}", "is not YAML: holds an invisible control character")
+        except ValueError as error:
+            self.note(path, _line_of_no_day(text), f"no calendar has this day: {error}")
+        return None
 
     def model(self, path: Path, kind: type[M], content: Any, at: str = "") -> M | None:
         """The content as one of our models; None, with problems, if it does not fit."""
         try:
-            return kind.model_validate(content, strict=False)
+            return kind.model_validate(content)
         except ValidationError as error:
             for detail in error.errors():
-                self.note(path, at + _field(detail), _mend(detail, kind))
+                self.note(path, (at + _field(detail)).rstrip("."), _mend(detail, kind))
             return None
 
     def listed(self, path: Path, kind: type[M]) -> list[M]:
@@ -96,6 +104,17 @@ def read_one(path: Path, kind: type[M]) -> M:
     return model
 
 
+def _line_of_no_day(text: str) -> str:
+    """The first line with a day that does not exist, such as 2026-02-30."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        for day in re.findall(r"\b\d{4}-\d{2}-\d{2}\b", line):
+            try:
+                date.fromisoformat(day)
+            except ValueError:
+                return f"line {number}"
+    return ""
+
+
 def _field(detail: ErrorDetails) -> str:
     field = ""
     for part in detail["loc"]:
@@ -109,8 +128,15 @@ def _mend(detail: ErrorDetails, kind: type[BaseModel]) -> str:
             return "no such key" + _known_keys(kind, detail)
         case "missing":
             return "is missing: add it"
-        case "date_from_datetime_parsing" | "date_parsing" | "date_type":
+        case (
+            "date_from_datetime_parsing"
+            | "date_from_datetime_inexact"
+            | "date_parsing"
+            | "date_type"
+        ):
             return f"write a day as YYYY-MM-DD, not {detail['input']!r}"
+        case "int_type":
+            return f"write a whole number without dots or quotes, not {detail['input']!r}"
         case "string_type":
             return f"write it in quotes, as text: {detail['input']!r}"
         case _:

@@ -21,7 +21,7 @@ from bot.commands.output import NotALine, procedure_json, read_texts, rule_json,
 from bot.gateway import build_house, system_clock
 from bot.message import Block, ChoicesBlock, Message, Sender, TextBlock, unmarked
 from bot.nlu_process import some_nlu
-from bot.settings import Settings
+from bot.settings import Settings, load_settings
 from bot.store import Session, Store, conversations, inbox, outbox
 from bot.store.keys import KeyRing
 from bot.store.outbox import Outgoing
@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
     if not (args.jsonl or args.dialogue) and args.text is None:
         print('give a question: motcua ask "câu hỏi"', file=sys.stderr)
         return 2
-    return asyncio.run(_ask(args, Settings()))
+    return asyncio.run(_ask(args, load_settings()))
 
 
 async def _ask(args: argparse.Namespace, settings: Settings) -> int:

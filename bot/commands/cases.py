@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from actions.cases import Case, CaseCode, MoveNotAllowed, NotACode, ReasonMissing, State
+from actions.cases import (
+    AnswerMissing,
+    Case,
+    CaseCode,
+    MoveNotAllowed,
+    NotACode,
+    ReasonMissing,
+    State,
+)
 from actions.deadlines import local_day
 from bot import desk
 from bot.gateway import build_house, system_clock
-from bot.settings import Settings
+from bot.settings import load_settings
 from bot.store import Session, Store, audit, cases
 from bot.store.cases import CaseNotFound
 from bot.store.keys import KeyRing
@@ -47,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Does one thing with cases; what is wrong with it is told in a sentence."""
-    settings = Settings()
+    settings = load_settings()
     house = build_house(settings)
     store = Store(settings.database, KeyRing.load(settings.keys))
     store.migrate()
@@ -62,6 +70,8 @@ def main(args: argparse.Namespace) -> int:
         print(f"Không chuyển được trạng thái: {error}.", file=sys.stderr)
     except ReasonMissing:
         print("Cần nêu lý do.", file=sys.stderr)
+    except AnswerMissing:
+        print("Cần viết câu trả lời.", file=sys.stderr)
     finally:
         store.close()
     return 1

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Iterator
 
 from pydantic import RootModel
@@ -11,7 +12,7 @@ from actions.cases import CaseCode
 from actions.knowledge.dated import Line, Strict
 from actions.knowledge.reading import read_one
 from bot.commands.ask import Room, as_words, throw_away
-from bot.settings import Settings
+from bot.settings import Settings, load_settings
 from bot.turn import Turn
 
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(_args: argparse.Namespace) -> int:
     """Plays `data/demo.yml`; 1 when a turn failed."""
-    return asyncio.run(_demo(Settings()))
+    return asyncio.run(_demo(load_settings()))
 
 
 async def _demo(settings: Settings) -> int:
@@ -55,7 +56,9 @@ async def _play(room: Room, scene: Scene) -> bool:
     code: CaseCode | None = None
     for number, line in enumerate(scene.turns):
         if isinstance(line, Officer):
-            assert code is not None, "an officer can answer only after a case was taken"
+            if code is None:
+                print("no case was taken, so no officer can answer", file=sys.stderr)
+                return False
             print(f"\n[cán bộ] {line.officer}")
             for words in await room.officer_answers(code, line.officer, scene.title):
                 print(f"\n[trợ lý] {words}")

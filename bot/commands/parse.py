@@ -10,7 +10,7 @@ from actions.find import Finder
 from actions.knowledge import Knowledge
 from bot.commands.output import NotALine, procedure_json, read_texts, rule_json, write_line
 from bot.nlu_process import some_nlu
-from bot.settings import Settings
+from bot.settings import Settings, load_settings
 from bot.understanding import Ear
 
 _ABOUT_PROCEDURES = {"ask_procedure", "ask_about_complaint_procedure", "english", None}
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(_args: argparse.Namespace) -> int:
     """Reads plain lines, or JSON lines with `text`."""
-    return asyncio.run(_parse(Settings()))
+    return asyncio.run(_parse(load_settings()))
 
 
 async def _parse(settings: Settings) -> int:

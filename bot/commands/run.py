@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 
 from bot.commands.serve import open_parts, port_is_free, serve
 from bot.gateway import Parts
 from bot.nlu_process import NluProcess, make_token
-from bot.settings import Settings
+from bot.settings import load_settings
 from bot.understanding import Nlu
 
 
@@ -17,21 +18,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(_args: argparse.Namespace) -> int:
     """Runs until Ctrl-C and leaves no process behind."""
-    settings = Settings()
+    settings = load_settings()
     if settings.port and not port_is_free(settings.host, settings.port):
         print(
             f"port {settings.port} is in use: stop what listens there, or set MOTCUA_PORT",
             file=sys.stderr,
         )
         return 1
-    return asyncio.run(_run(open_parts(settings)))
+    try:
+        return asyncio.run(_run(open_parts(settings)))
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
 
 
 async def _run(parts: Parts) -> int:
     settings = parts.settings
+    _stop_on_sigterm()
     process = NluProcess(settings)
     make_token(settings)
-    print("starting nlu (about ten seconds) …", flush=True)
+    print("starting nlu …", flush=True)
     try:
         async with Nlu(settings.nlu_url, settings.nlu_token, settings.nlu_timeout) as probe:
             await process.start(probe)
@@ -40,5 +45,13 @@ async def _run(parts: Parts) -> int:
             return await serve(parts)
         finally:
             watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
     finally:
         await process.stop()
+
+
+def _stop_on_sigterm() -> None:
+    """Until the gateway serves and hears SIGTERM itself; nlu must not outlive a start cut short."""
+    starting = asyncio.current_task()
+    assert starting is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, starting.cancel)

@@ -10,7 +10,7 @@ import sys
 from aiohttp import web
 
 from bot.gateway import Parts, assemble, build_house, create_app, system_clock
-from bot.settings import Settings
+from bot.settings import Settings, load_settings
 from bot.store import Store
 from bot.store.keys import KeyRing
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(_args: argparse.Namespace) -> int:
     """Serves until it is stopped."""
-    settings = Settings()
+    settings = load_settings()
     return asyncio.run(serve(open_parts(settings)))
 
 

@@ -94,7 +94,7 @@ def move(
     reason: str | None = None,
     answer: str | None = None,
 ) -> Case:
-    """Takes one step with a case; raises CaseNotFound, MoveNotAllowed or ReasonMissing."""
+    """Takes one step with a case; raises CaseNotFound and whatever `Case.move_to` raises."""
     row = _must(session, code)
     case = _case(session, row, with_words=False)
     step = case.move_to(state, now, by, reason=reason, answer=answer)

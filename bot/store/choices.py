@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from actions.action import Press
 from bot.store.tables import ChoiceRow, TurnRow
+from nlu.text import fold
 
 _PRESS = TypeAdapter(Press)
 _KEPT = timedelta(days=7)
@@ -55,19 +56,20 @@ def press(session: Session, conversation_id: int, token: str, now: datetime) -> 
     return _use(row, now)
 
 
-def press_number(
-    session: Session, conversation_id: int, number: int, now: datetime
+def press_typed(
+    session: Session, conversation_id: int, typed: str, now: datetime
 ) -> tuple[Press, str] | None:
-    """What a typed number means, if the last turn offered that many choices."""
+    """What a typed number or label means, if the last turn offered that choice."""
     last_turn = (
         select(func.max(TurnRow.id))
         .where(TurnRow.conversation_id == conversation_id)
         .scalar_subquery()
     )
-    row = session.scalar(
-        select(ChoiceRow).where(ChoiceRow.turn_id == last_turn, ChoiceRow.number == number)
-    )
-    return _use(row, now) if row is not None else None
+    wanted = fold(typed)
+    for row in session.scalars(select(ChoiceRow).where(ChoiceRow.turn_id == last_turn)):
+        if wanted in {str(row.number), fold(row.label)}:
+            return _use(row, now)
+    return None
 
 
 def _use(row: ChoiceRow, now: datetime) -> tuple[Press, str]:

@@ -62,6 +62,16 @@ def erase(session: Session, conversation_id: int) -> None:
     session.execute(delete(ChoiceRow).where(ChoiceRow.conversation_id == conversation_id))
 
 
+def withdraw(session: Session, conversation_id: int, since: datetime) -> None:
+    """Wipes what was said and answered in a conversation since a moment."""
+    said = update(TurnRow).where(TurnRow.conversation_id == conversation_id, TurnRow.at >= since)
+    told = update(OutboxRow).where(
+        OutboxRow.conversation_id == conversation_id, OutboxRow.created_at >= since
+    )
+    _wipe(session, said, TurnRow.said)
+    _wipe(session, told, OutboxRow.words)
+
+
 def _wipe(session: Session, rows: Update, column: InstrumentedAttribute[bytes | None]) -> int:
     rows = rows.where(column.is_not(None))
     if column is InboxRow.words:

@@ -10,7 +10,10 @@ from nlu.codes import entities
         ("MC7K3D9XWP4", [("case_code", "MC-7K3D-9XWP-4")]),
         ("mc 7k3d 9xwp 4.", [("case_code", "MC-7K3D-9XWP-4")]),
         ("xmc-7k3d-9xwp-4", []),
-        ("thủ tục 1.001193 và 2.000815.", [("procedure_code", c) for c in ("1.001193", "2.000815")]),
+        (
+            "thủ tục 1.001193 và 2.000815.",
+            [("procedure_code", c) for c in ("1.001193", "2.000815")],
+        ),
         ("số 1.0011934 hay 12.001193", []),
         ("gọi 0900 000 000", [("phone", "0900000000")]),
         ("+84 900.000.000", [("phone", "0900000000")]),

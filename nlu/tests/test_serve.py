@@ -1,6 +1,5 @@
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess

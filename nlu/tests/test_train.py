@@ -86,9 +86,7 @@ def test_broken_off_training_keeps_the_old_model(
     assert train.main(["--check"]) == 1
 
 
-def test_bad_data_is_told_in_one_line(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_data_is_told_in_one_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(project / "data/vocabulary/teencode.yml", "ko: [\n")
     write(project / "data/knowledge/x.yml", "id: x\nasked_as: [\n")
 

@@ -75,11 +75,17 @@ class FakeNlu:
         known = self._known.get(fold(text)) or parse(text, "out_of_scope")
         return web.json_response({**known, "text": text})
 
+    async def _status(self, request: web.Request) -> web.Response:
+        if request.query.get("token") != self.token:
+            return web.json_response({"status": "failure", "code": 401}, status=401)
+        return web.json_response({}, status=500 if self.fails else 200)
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["FakeNlu"]:
         """Serves on a free loopback port."""
         app = web.Application()
         app.router.add_post("/model/parse", self._parse)
+        app.router.add_get("/status", self._status)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

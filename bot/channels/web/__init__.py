@@ -36,6 +36,7 @@ _BODY_BYTES = 64 * 1024
 _HEARTBEAT_SECONDS = 15.0
 _RETRY_MILLISECONDS = 2000
 _ADDRESS_FACTOR = 10
+_STREAMS_EACH = 8
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -83,6 +84,7 @@ class WebChat:
         words_days: int,
         per_minute: int,
         public_url: str,
+        behind_proxy: bool,
         received: Callable[[], None],
     ) -> None:
         self._store = store
@@ -91,6 +93,7 @@ class WebChat:
         self._clock = clock
         self._kept = timedelta(days=words_days)
         self._public_url = public_url
+        self._behind_proxy = behind_proxy
         self._received = received
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._per_person = RateLimitItemPerMinute(per_minute)
@@ -112,21 +115,21 @@ class WebChat:
         app.cleanup_ctx.append(self.streams.watch)
 
     async def page(self, request: web.Request) -> web.Response:
-        """The chat page; a visitor without a cookie gets one."""
+        """The chat page; a visitor gets a cookie, or theirs anew for as long as words are kept."""
         html = self._page.render(
             office_name=self._office.name, max_length=MAX_LENGTH, version=version("motcua")
         )
         response = web.Response(text=html, content_type="text/html")
         response.headers["Cache-Control"] = "no-store"
-        if _person(request) is None:
-            response.set_cookie(
-                _COOKIE,
-                secrets.token_urlsafe(_COOKIE_BYTES),
-                max_age=int(self._kept.total_seconds()),
-                httponly=True,
-                samesite="Strict",
-                secure=self._public_url.startswith("https://"),
-            )
+        known = request.cookies[_COOKIE] if _person(request) else None
+        response.set_cookie(
+            _COOKIE,
+            known or secrets.token_urlsafe(_COOKIE_BYTES),
+            max_age=int(self._kept.total_seconds()),
+            httponly=True,
+            samesite="Strict",
+            secure=self._public_url.startswith("https://"),
+        )
         return response
 
     async def history(self, request: web.Request) -> web.Response:
@@ -165,6 +168,8 @@ class WebChat:
         person = _person(request)
         if person is None:
             return self._refuse(Refusal(403, "no_cookie", "chat_not_readable"))
+        if self.streams.listening(person) >= _STREAMS_EACH:
+            return self._refuse(Refusal(429, "too_many", "chat_too_many"))
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -215,11 +220,15 @@ class WebChat:
         person = _person(request)
         if person is None or not self._same_origin(request):
             raise Refusal(403, "not_from_our_page", "chat_not_readable")
-        address = request.remote or "unknown"
+        address = self._address(request)
         within = await self._limiter.hit(self._per_address, "address", address)
         if not within or not await self._limiter.hit(self._per_person, "person", person):
             raise Refusal(429, "too_many", "chat_too_many")
         return person
+
+    def _address(self, request: web.Request) -> str:
+        forwarded = request.headers.get("X-Forwarded-For", "") if self._behind_proxy else ""
+        return forwarded.rpartition(",")[2].strip() or request.remote or "unknown"
 
     def _same_origin(self, request: web.Request) -> bool:
         origin = request.headers.get("Origin")

@@ -41,6 +41,10 @@ class Streams:
                 del self._listening[person]
                 self._people = {c: p for c, p in self._people.items() if p != person}
 
+    def listening(self, person: str) -> int:
+        """How many streams a person has open."""
+        return len(self._listening.get(person, ()))
+
     def belongs(self, person: str, conversation_id: int) -> None:
         """Tells which conversation is a listening person's."""
         self._people[conversation_id] = person
@@ -65,6 +69,7 @@ class Streams:
         task = asyncio.create_task(self._watch())
         yield
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self) -> None:
         while True:
