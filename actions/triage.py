@@ -69,6 +69,10 @@ class Ears:
         """Whether the text counts as that, by its words alone."""
         return self.score(heard, text) >= self._threshold[heard]
 
+    def hears_twice(self, heard: Heard, text: str) -> bool:
+        """Whether the words speak nearly twice as clearly as they must."""
+        return self.score(heard, text) >= 2 * self._threshold[heard] - 1
+
 
 def fold_keeping_accents(text: str) -> str:
     """A text as words only, in lower case, with its accents."""
@@ -85,13 +89,14 @@ def _weigh(phrases: Phrases) -> tuple[_Weighed, ...]:
 
 
 _SURE = 0.5
+_MAYBE = 0.2
 _SHORT = 8
 
 
 def first_heard(asked: Asked, ears: Ears) -> Heard | None:
     """What must be heard before a form or an intent; nlu, where it is up, is weighed in."""
     text, meant = asked.text, asked.understanding
-    if ears.hears(Heard.EMERGENCY, text) and not _only_asks(meant):
+    if _heard_against(Heard.EMERGENCY, text, meant, ears):
         return Heard.EMERGENCY
     if meant.intents.get("emergency", 0.0) >= _SURE:
         return Heard.EMERGENCY
@@ -101,12 +106,21 @@ def first_heard(asked: Asked, ears: Ears) -> Heard | None:
 
 
 def _accuses(meant: Understanding, ears: Ears) -> bool:
-    if meant.intent is None:
-        return ears.hears(Heard.DENUNCIATION, meant.text)
-    brings = meant.intents.get("bring_case", 0.0)
-    if brings >= _SURE and meant.kind is CaseKind.DENUNCIATION:
+    """Whether a person is accused: by what nlu makes of the case, and by the words themselves."""
+    if meant.intents.get("bring_case", 0.0) < _SURE:
+        return _heard_against(Heard.DENUNCIATION, meant.text, meant, ears)
+    if meant.kind is CaseKind.DENUNCIATION:
         return True
-    return ears.hears(Heard.DENUNCIATION, meant.text) and not _only_asks(meant)
+    maybe = meant.kinds.get(CaseKind.DENUNCIATION, 0.0) >= _MAYBE
+    return maybe and ears.hears(Heard.DENUNCIATION, meant.text)
+
+
+def _heard_against(heard: Heard, text: str, meant: Understanding, ears: Ears) -> bool:
+    """Whether a text is heard so, also where nlu takes it for a question or a stranger.
+
+    Words that reach the threshold count unless nlu is sure of the contrary; twice as many always.
+    """
+    return ears.hears(heard, text) and (not _only_asks(meant) or ears.hears_twice(heard, text))
 
 
 def _only_asks(meant: Understanding) -> bool:

@@ -32,7 +32,7 @@ TOPIC_KIND = {
 """Intents that are about a topic, with what such a topic is."""
 
 
-class BadData(Exception):
+class BadData(Exception):  # noqa: N818 - a fact, not a failure
     """A data file that training cannot read as it stands; says which file and key."""
 
 

@@ -36,7 +36,7 @@ MESSAGES = "__message__"
 Parse = Callable[[str], dict[str, Any]]
 
 
-class CannotServe(Exception):
+class CannotServe(Exception):  # noqa: N818 - a fact, not a failure
     """Something must be mended before nlu can run; says what, and the exit code tells it too."""
 
     def __init__(self, code: int, what: str) -> None:

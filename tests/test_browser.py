@@ -154,7 +154,7 @@ class Chat:
 
     async def presses(self, label: str) -> Locator:
         """Presses the newest choice of that label, and gives the answer."""
-        button = self.log.get_by_role("button", name=label, exact=False).last
+        button = self.log.get_by_role("button", name=re.compile(rf"^\d+\. {label}$")).last
         return await self._answer_to(button.click())
 
     async def _types(self, text: str) -> None:
@@ -228,9 +228,8 @@ async def test_what_was_not_asked_is_folded_and_opens(chat: Chat) -> None:
 async def test_a_starter_asks_about_conduct_and_the_answer_has_four_parts(chat: Chat) -> None:
     await chat.page.get_by_role("button", name=GIFT).click()
     answer = chat.answers.first
-    for part in ("kết luận: không được", "Vì sao", "Căn cứ", "Làm gì ngay"):
+    for part in ("Kết luận: không được", "Vì sao", "Căn cứ", "Làm gì ngay"):
         await expect(answer).to_contain_text(part)
-    await expect(chat.page.locator("#welcome")).to_be_hidden()
 
 
 async def test_feedback_is_filed_with_buttons_and_the_officers_answer_comes_by_itself(
@@ -337,14 +336,18 @@ async def test_new_messages_are_announced_and_history_is_not(chat: Chat) -> None
     await expect(chat.answers).to_have_count(1)
     await expect(chat.answers.first).to_contain_text("Trợ lý tự động")
     await expect(chat.page.locator("#typing")).to_be_empty()
-    busy_first = """() => new Promise(resolve => new MutationObserver((_, observer) => {
-        observer.disconnect(); resolve(document.getElementById("log").ariaBusy);
-      }).observe(document.documentElement, {childList: true, subtree: true}))"""
-    await chat.page.reload(wait_until="commit")
-    await chat.page.locator("#log").wait_for(state="attached")
-    assert busy_first
+    await chat.page.add_init_script(FIRST_BUSY)
+    await chat.page.reload()
     await expect(chat.answers).to_have_count(1)
     await expect(chat.log).not_to_have_attribute("aria-busy", "true")
+    assert await chat.page.evaluate("firstBusy") == "true"
+
+
+FIRST_BUSY = """addEventListener("DOMContentLoaded", () => {
+  const log = document.getElementById("log");
+  new MutationObserver(() => { window.firstBusy ??= log.getAttribute("aria-busy") ?? "no"; })
+    .observe(log, { childList: true });
+});"""
 
 
 async def test_a_phone_of_360_pixels_never_scrolls_sideways(chat: Chat) -> None:
@@ -400,7 +403,7 @@ async def test_words_stand_out_in_light_and_in_dark(chat: Chat, scheme: Any) -> 
     assert len(measured) > 20
     assert [entry for entry in measured if entry["ratio"] < 4.5] == []
     ground = await chat.page.evaluate(
-        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)"
+        "getComputedStyle(document.documentElement).backgroundColor.match(/\\d+/g).map(Number)"
     )
     assert (sum(ground[:3]) < 3 * 128) == (scheme == "dark")
 
@@ -511,6 +514,8 @@ async def test_without_scripts_the_page_says_what_to_do(browser: Browser, gatewa
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()
     await page.goto(gateway.url)
-    await expect(page.get_by_text("Trình duyệt đang tắt JavaScript")).to_be_visible()
+    heading = page.locator("noscript h2")
+    await expect(heading).to_be_visible()
+    assert "đang tắt JavaScript" in await heading.inner_text()
     await expect(page.locator("#foot")).to_be_hidden()
     await context.close()

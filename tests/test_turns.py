@@ -332,3 +332,142 @@ async def test_every_personal_row_has_its_time_and_is_wiped_after_it(
     await citizen.store.run(retention.enforce, citizen.clock())
     [case] = await citizen.store.run(lambda s: s.scalars(select(CaseRow)).all())
     assert (case.words, case.contact) == (None, None)
+
+
+async def _kept_words(citizen: Citizen, needle: str) -> bool:
+    """Whether a word is still readable anywhere for whoever holds the keys."""
+    from bot.store import turns
+
+    row = await citizen.store.run(_conversation, citizen)
+    said = await citizen.store.run(turns.said_in, row)
+    told = await citizen.inbox_of_replies()
+    texts = [s.text for s in said] + [
+        getattr(block, "text", "") for reply in told for block in reply.blocks
+    ]
+    return any(needle in text for text in texts)
+
+
+def _conversation(session: Session, citizen: Citizen) -> int:
+    from bot.store import conversations
+
+    row = conversations.find(session, citizen.sender)
+    assert row is not None
+    return row.id
+
+
+async def test_words_of_a_refused_or_cancelled_form_are_wiped(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    story = "ông hàng xóm Ví Dụ đổ rác ra đường mỗi tối"
+    fake_nlu.knows(story, "bring_case", kind="feedback")
+    await citizen.says(story)
+    assert await _kept_words(citizen, "đổ rác")
+    citizen.clock.move(seconds=5)
+    await citizen.presses("Không đồng ý")
+    assert not await _kept_words(citizen, "đổ rác")
+    await citizen.says(story)
+    citizen.clock.move(seconds=5)
+    await citizen.presses("Đồng ý")
+    await citizen.says("hủy")
+    assert not await _kept_words(citizen, "đổ rác")
+
+
+async def test_a_form_that_turns_out_to_be_a_denunciation_is_dropped_with_its_words(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("tôi muốn phản ánh", "bring_case", kind="feedback")
+    await citizen.says("tôi muốn phản ánh")
+    await citizen.presses("Đồng ý")
+    await citizen.says("cán bộ địa chính gây khó dễ nhiều lần")
+    citizen.clock.move(seconds=5)
+    turn = await citizen.says("tôi tố cáo ông ta đòi tiền bồi dưỡng mới chịu ký")
+    assert turn.outcome.result is Result.REDIRECTED
+    assert turn.outcome.remember.form is None
+    assert not await _kept_words(citizen, "địa chính")
+
+
+async def test_a_typed_label_is_the_choice(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    fake_nlu.fails = "broken"
+    await citizen.says("dang ky ket hon")
+    chosen = await citizen.says("đăng ký kết hôn")
+    assert chosen.outcome.procedure == "dang_ky_ket_hon"
+
+
+async def test_an_answer_that_names_an_office_is_not_a_question(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("tôi muốn phản ánh", "bring_case", kind="feedback")
+    fake_nlu.knows("quầy số 3 bộ phận một cửa", "ask_office")
+    fake_nlu.knows("ở đó mấy giờ làm việc", "ask_office")
+    await citizen.says("tôi muốn phản ánh")
+    await citizen.presses("Đồng ý")
+    await citizen.says("chờ lâu quá không ai gọi")
+    aside = await citizen.says("ở đó mấy giờ làm việc")
+    assert "Giờ làm việc" in words(aside)
+    assert "ở đâu" in words(aside)
+    went_on = await citizen.says("quầy số 3 bộ phận một cửa")
+    assert "khi nào" in words(went_on)
+
+
+async def test_a_bare_facet_after_a_procedure_is_about_it_even_when_nlu_doubts(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("làm khai sinh thế nào", "ask_procedure", facets=("overview",), topic=KHAI_SINH)
+    fake_nlu.knows("mất mấy ngày", "hand_over", confidence=0.5, also={"ask_procedure": 0.4},
+                   facets=("time_limit",))
+    await citizen.says("làm khai sinh thế nào")
+    turn = await citizen.says("mất mấy ngày")
+    assert turn.outcome.facets == ("time_limit",)
+
+
+async def test_how_complaints_and_denunciations_differ_is_told(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("khiếu nại với tố cáo khác gì nhau", "ask_about_complaint_procedure",
+                   topics=[("khieu_nai", "procedure", 0.5), ("to_cao", "procedure", 0.5)])
+    turn = await citizen.says("khiếu nại với tố cáo khác gì nhau")
+    assert turn.outcome.result is Result.ANSWERED
+    assert "Khiếu nại" in words(turn)
+    assert "Tố cáo" in words(turn)
+
+
+async def test_a_complaint_is_told_its_lawful_way(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    text = "xã phạt tôi sai, tôi không đồng ý quyết định này"
+    fake_nlu.knows(text, "bring_case", kind="complaint")
+    turn = await citizen.says(text)
+    assert turn.outcome.result is Result.REDIRECTED
+    assert "chữ ký" in words(turn)
+
+
+async def test_between_a_rule_and_a_case_two_buttons_ask(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    text = "cán bộ một cửa nói xẵng với dân cả buổi sáng nay"
+    fake_nlu.knows(text, "ask_conduct", confidence=0.5, also={"bring_case": 0.45},
+                   kind="feedback", topic=("cau_gat_voi_dan", "situation"))
+    await citizen.says(text)
+    assert [c.label for c in citizen.offered] == [
+        "Tôi hỏi quy định", "Tôi muốn gửi phản ánh về việc này",
+    ]
+    form = await citizen.presses("Tôi muốn gửi phản ánh về việc này")
+    assert form.outcome.remember.form.draft == text
+
+
+async def test_erasure_is_confirmed_and_wipes_the_conversation(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("xóa dữ liệu của tôi", "erase_data")
+    await citizen.says("xóa dữ liệu của tôi")
+    citizen.clock.move(seconds=5)
+    await citizen.presses("Xóa cuộc trò chuyện này")
+    assert not await _kept_words(citizen, "xóa dữ liệu của tôi")
+
+
+async def test_english_in_our_field_gets_a_bilingual_answer(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("birth certificate documents", "english", facets=("documents",),
+                   topic=KHAI_SINH)
+    turn = await citizen.says("birth certificate documents")
+    assert "This assistant answers in Vietnamese" in words(turn)
+    assert turn.outcome.procedure == "dang_ky_khai_sinh"

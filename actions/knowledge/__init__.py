@@ -19,7 +19,7 @@ from actions.knowledge.dated import (
 from actions.knowledge.loading import Files, labelled, read, review_of
 from actions.knowledge.model import CatalogueEntry, Law, Procedure, Review, Situation
 from actions.knowledge.reading import BadData, Problem
-from nlu.text import fold
+from nlu.text import fold, normalize, words
 
 _CITY = "Thành phố "
 
@@ -63,17 +63,22 @@ class Knowledge:
 
     def province_in(self, text: str) -> str | None:
         """The province that a text names, where it names exactly one."""
-        padded = f" {fold(text)} "
+        padded = f" {' '.join(words(normalize(text)))} "
         named = {
             province
             for province, name in self.files.provinces.items()
-            if f" {fold(name.removeprefix(_CITY))} " in padded
+            if any(f" {spelt} " in padded for spelt in _spelt(name.removeprefix(_CITY)))
         }
         return named.pop() if len(named) == 1 else None
 
     def review(self, topic_id: str, day: date) -> Review | None:
         """The office's signature on a topic, where one stands on that day."""
         return review_of(self.files, topic_id, day)
+
+
+def _spelt(name: str) -> tuple[str, str]:
+    """With and without accents: "làm đồng" is not Lâm Đồng, "lam dong" may be."""
+    return normalize(name), fold(name)
 
 
 __all__ = [

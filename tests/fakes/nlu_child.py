@@ -18,13 +18,12 @@ def main() -> int:
         return 2
     if options.stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    asyncio.run(_serve(options.port, options.token_file, stubborn=options.stubborn))
+    token = options.token_file.read_text()
+    asyncio.run(_serve(options.port, token, stubborn=options.stubborn))
     return 0
 
 
-async def _serve(port: int, token_file: Path, *, stubborn: bool) -> None:
-    token = token_file.read_text()
-
+async def _serve(port: int, token: str, *, stubborn: bool) -> None:
     async def answer(request: web.Request) -> web.Response:
         if request.query.get("token") != token:
             return web.json_response({"status": "failure"}, status=401)

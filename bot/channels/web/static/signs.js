@@ -8,6 +8,7 @@ const typing = document.getElementById("typing");
 const connection = document.getElementById("connection");
 const announcement = document.getElementById("announcement");
 let slow;
+let loss; // a loss that waits to be told, or was
 let change;
 
 /** @param {boolean} on a turn runs, and an answer is being written */
@@ -22,12 +23,14 @@ export function showLost() {
   clearTimeout(change);
   const say = () => (connection.textContent = connection.dataset.lost);
   if (!navigator.onLine) say();
-  else change = setTimeout(say, LOST_AFTER);
+  else loss ??= setTimeout(say, LOST_AFTER); // the browser tries again sooner: one wait for all
 }
 
 /** The connection is there; a loss that was told is taken back. */
 export function showBack() {
+  clearTimeout(loss);
   clearTimeout(change);
+  loss = undefined;
   if (!connection.textContent) return;
   connection.textContent = connection.dataset.back;
   change = setTimeout(() => (connection.textContent = ""), BACK_FOR);
