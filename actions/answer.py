@@ -12,8 +12,9 @@ from actions.not_understood import topic_choices
 
 SURE = 0.5
 ANYWHERE = When()
-_CLOSE = 0.6
+_CLOSE = 0.7
 _FAINT = 0.2
+_LIKELY = 0.35
 FOLLOW_UP_WORDS = 8
 _PETITIONS = "don_thu"
 _OFFERED = 4
@@ -26,6 +27,7 @@ _IN_OVERVIEW = (
     Facet.PLACE,
     Facet.ONLINE,
 )
+_GOING_ABOUT = (Facet.OVERVIEW, Facet.DOCUMENTS, Facet.WHO, Facet.PLACE, Facet.STEPS)
 _NEXT = (
     Facet.DOCUMENTS,
     Facet.FEE,
@@ -80,12 +82,15 @@ def _values(
     return tuple(v for v in branches(values, day, known) if v.value is not None)
 
 
-def basis_of(procedure: Procedure, told: Sequence[Section]) -> Basis:
-    """What some sections rest on, each citation and source once."""
+def basis_of(
+    procedure: Procedure, told: Sequence[Section], beside: Sequence[Dated[Any]] = ()
+) -> Basis:
+    """What some sections rest on, and what is told beside them, each citation and source once."""
     values = [value for section in told for value in section.branches]
+    shown = [*values, *beside]
     return Basis(
-        cites=tuple(dict.fromkeys(cite for value in values for cite in value.cites)),
-        sources=tuple(dict.fromkeys(value.source for value in values if value.source)),
+        cites=tuple(dict.fromkeys(cite for value in shown for cite in value.cites)),
+        sources=tuple(dict.fromkeys(value.source for value in shown if value.source)),
         seen=weakest(value.seen for value in values),
         checked=procedure.checked,
     )
@@ -149,7 +154,9 @@ class Answer:
         told = sections(procedure, variant, shown, asked.day, When(province=province))
         if Facet.OVERVIEW in facets and province is None:
             told = tuple(Section(section.facet, section.general) for section in told)
-        basis = basis_of(procedure, told)
+        forgotten = _forgotten(procedure, facets, asked.day)
+        notes = branches(variant.note, asked.day, ANYWHERE) if variant else ()
+        basis = basis_of(procedure, told, (*forgotten, *notes))
         known = any(section.branches for section in told)
         reply = says(
             "procedure",
@@ -158,7 +165,8 @@ class Answer:
             code=variant.code if variant else procedure.code,
             sections=told,
             overview=Facet.OVERVIEW in facets,
-            forgotten=tuple(branches(procedure.forgotten, asked.day, ANYWHERE)),
+            forgotten=forgotten,
+            notes=notes,
             basis=basis,
             review=self._knowledge.review(procedure.id, asked.day),
         )
@@ -210,8 +218,15 @@ class Answer:
             (says("which_procedure", *choices[:_CHOICES_BACK]),),
             replace(asked.memory, facets=facets, misses=0),
             facets=facets,
-            procedure=close[0].id if close and close[0].score else None,
+            procedure=close[0].id if close[0].score >= _LIKELY else None,
         )
+
+
+def _forgotten(procedure: Procedure, facets: Sequence[Facet], day: date) -> tuple[Dated[Any], ...]:
+    """What people forget, where the question is how to go about it."""
+    if not any(facet in _GOING_ABOUT for facet in facets):
+        return ()
+    return tuple(v for v in branches(procedure.forgotten, day, ANYWHERE) if v.value is not None)
 
 
 def _too_close(found: Sequence[Found]) -> bool:

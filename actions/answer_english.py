@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from actions.action import Asked, Outcome, answered, says
+from actions.action import Asked, Outcome, Result, answered, says
 from actions.answer import SURE, Answer
 
 
@@ -16,6 +16,6 @@ class AnswerEnglish:
         """The answer to the procedure that was named, or what can be asked."""
         found = asked.understanding.procedures
         if not found or found[0].score < SURE:
-            return answered(asked, says("english"))
+            return answered(asked, says("english"), result=Result.OUT_OF_SCOPE)
         outcome = self._answer(asked)
         return replace(outcome, says=(says("english_intro"), *outcome.says))

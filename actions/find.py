@@ -9,7 +9,7 @@ from itertools import pairwise
 from actions.action import Found
 from actions.knowledge import Topic
 from actions.knowledge.model import CatalogueEntry, Procedure, Situation
-from nlu.text import fold, has_diacritics, normalize
+from nlu.text import fold, has_diacritics, normalize, words
 
 _LEAST = 0.4
 """A text that covers less of a name than this does not mean it."""
@@ -22,6 +22,7 @@ class _Name:
     topic: str
     variant: str | None
     kind: str
+    spellings: tuple[tuple[str, str], ...]
     folded: frozenset[str]
     accented: frozenset[str]
 
@@ -79,19 +80,25 @@ class Finder:
         """Topics of one kind whose names the text holds, best first, scored 0 to 1.
 
         A score is the share of a name's weight (rare words weigh more, neighbouring words count
-        too) that the text covers; accents count where the text has them. Names of which hardly
+        too) that the text covers; accents count where a word has them. Names of which hardly
         anything is there are left out, and a name that stands within a longer one counts for less.
         """
-        folded = _terms(fold(text))
-        accented = _terms(normalize(text)) if has_diacritics(text) else None
+        typed: dict[str, set[str]] = defaultdict(set)
+        for term, spelling in _spellings(text):
+            typed[term].add(spelling)
+        folded = frozenset(typed)
+        marked = has_diacritics(text)
         scores: dict[int, float] = {}
         for number in {n for term in folded for n in self._by_term.get(term, ())}:
             name = self._names[number]
             if name.kind != kind:
                 continue
             score = self._folded.cover(name.folded, folded)
-            if accented is not None:
-                score = (score + self._accented.cover(name.accented, accented)) / 2
+            if marked and score >= _LEAST:
+                told = frozenset(
+                    spelling for term, spelling in name.spellings if _fits(spelling, typed[term])
+                )
+                score = (score + self._accented.cover(name.accented, told)) / 2
             if score >= _LEAST:
                 scores[number] = score
         best: dict[tuple[str, str | None], float] = {}
@@ -135,8 +142,9 @@ class Finder:
         for variant, code, name in _names(topic):
             if code is not None:
                 self._codes[code] = (topic.id, variant)
-            terms, accented = _terms(fold(name)), _terms(normalize(name))
-            self._names.append(_Name(topic.id, variant, kind, terms, accented))
+            spellings = tuple(_spellings(name))
+            folded, accented = (frozenset(terms) for terms in zip(*spellings, strict=True))
+            self._names.append(_Name(topic.id, variant, kind, spellings, folded, accented))
 
 
 def _kind(topic: Topic) -> str:
@@ -159,9 +167,23 @@ def _names(topic: Topic) -> Iterator[tuple[str | None, str | None, str]]:
                 yield variant.id, variant.code, name
 
 
-def _terms(text: str) -> frozenset[str]:
-    words = text.split()
-    return frozenset(words) | {f"{a} {b}" for a, b in pairwise(words)}
+def _spellings(text: str) -> Iterator[tuple[str, str]]:
+    """Each word and each pair of neighbours, folded and as written."""
+    both = [(fold(word), word) for word in words(normalize(text))]
+    yield from both
+    for (folded, word), (next_folded, next_word) in pairwise(both):
+        yield f"{folded} {next_folded}", f"{word} {next_word}"
+
+
+def _fits(spelling: str, typed: Iterable[str]) -> bool:
+    """Whether somebody typed a term so, where words may also be typed without their marks."""
+    return any(
+        all(
+            one in {other, fold(other)}
+            for one, other in zip(t.split(), spelling.split(), strict=True)
+        )
+        for t in typed
+    )
 
 
 def _from_name(cover: float) -> float:

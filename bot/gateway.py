@@ -17,7 +17,7 @@ from bot.replies import Replies
 from bot.settings import BadSettings, Settings
 from bot.store import Session, Store, StoreUnavailable, outbox, retention
 from bot.turn import House
-from bot.understanding import Ear, Nlu
+from bot.understanding import Ear, Nlu, load_shorthand
 from bot.worker import Clock, Worker
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,14 @@ def build_house(settings: Settings) -> House:
     )
     replies = Replies(settings.data / "replies" / "vi", knowledge)
     _check_intents(intents, replies)
-    return House(knowledge, dialogue, replies, settings.words_days)
+    return House(
+        knowledge,
+        dialogue,
+        replies,
+        Finder(knowledge.topics()),
+        load_shorthand(settings.data / "vocabulary" / "teencode.yml"),
+        settings.words_days,
+    )
 
 
 def _check_intents(intents: Iterable[Intent], replies: Replies) -> None:
@@ -75,7 +82,7 @@ class Parts:
 def assemble(settings: Settings, house: House, store: Store, clock: Clock) -> Parts:
     """Puts the parts together; opens nothing."""
     nlu = Nlu(settings.nlu_url, settings.nlu_token, settings.nlu_timeout)
-    ear = Ear(nlu, Finder(house.knowledge.topics()))
+    ear = Ear(nlu, house.finder, house.shorthand)
     return Parts(settings, house, store, nlu, Worker(store, ear, house, clock), clock)
 
 

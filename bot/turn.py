@@ -1,5 +1,6 @@
 """One turn: a message is answered and everything about it is kept, in one transaction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from actions.action import (
     says,
 )
 from actions.deadlines import local_day
+from actions.find import Finder
 from actions.knowledge import Knowledge
 from actions.knowledge.model import Office
 from bot.dialogue import Dialogue
@@ -39,6 +41,8 @@ class House:
     knowledge: Knowledge
     dialogue: Dialogue
     replies: Replies
+    finder: Finder
+    shorthand: Mapping[str, str]
     words_days: int
 
     def office(self, office_id: str) -> Office:

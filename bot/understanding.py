@@ -7,12 +7,13 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from actions.action import Found, Understanding
 from actions.cases import CaseKind
 from actions.find import Finder
 from actions.knowledge.model import Facet
+from actions.knowledge.reading import read_one
 from nlu.text import clean, normalize
 
 _CONNECTIONS = 8
@@ -58,6 +59,15 @@ class Parse(BaseModel):
     kinds: Mapping[CaseKind, float] = {}
     topics: tuple[_Topic, ...] = ()
     entities: tuple[_Entity, ...] = ()
+
+
+class _Shorthand(RootModel[Mapping[str, str]]):
+    pass
+
+
+def load_shorthand(path: Path) -> Mapping[str, str]:
+    """Teencode and abbreviations of `data/vocabulary/teencode.yml`; raises BadData."""
+    return read_one(path, _Shorthand).root
 
 
 class Nlu:
@@ -118,9 +128,10 @@ class Nlu:
 class Ear:
     """Understands a text: nlu where it is up, the finder always."""
 
-    def __init__(self, nlu: Nlu, finder: Finder) -> None:
+    def __init__(self, nlu: Nlu, finder: Finder, shorthand: Mapping[str, str]) -> None:
         self._nlu = nlu
         self._finder = finder
+        self._shorthand = shorthand
 
     async def understand(self, text: str) -> Understanding:
         """What a text means; with nlu down only what is found by name."""
@@ -135,7 +146,7 @@ class Ear:
 
     def by_name_only(self, text: str) -> Understanding:
         """Likely topics by name alone."""
-        normalized = normalize(clean(text)[:_LONGEST])
+        normalized = normalize(clean(text)[:_LONGEST], self._shorthand)
         return Understanding(
             text,
             normalized,

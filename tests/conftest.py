@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from actions.action import CaseTaken
-from actions.find import Finder
 from bot.gateway import build_house
 from bot.message import Block, ChoicesBlock, Message, OfferedChoice, Sender
 from bot.settings import Settings
@@ -75,7 +74,7 @@ async def worker(
 ) -> AsyncIterator[Worker]:
     """A worker that asks the fake nlu, with a short patience."""
     async with Nlu(fake_nlu.url, fake_nlu.token_file, 0.3) as nlu:
-        yield Worker(store, Ear(nlu, Finder(house.knowledge.topics())), house, clock)
+        yield Worker(store, Ear(nlu, house.finder, house.shorthand), house, clock)
 
 
 @dataclass

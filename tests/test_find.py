@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from actions.action import Found
 from actions.find import Finder
 from actions.knowledge import Knowledge, Topic
 from actions.knowledge.model import CatalogueEntry, Procedure, Situation
@@ -99,12 +100,8 @@ def test_accents_tell_names_apart_that_are_alike_without_them() -> None:
 
 
 def test_every_code_is_found(finder: Finder, knowledge: Knowledge) -> None:
-    found = {}
-    for code, topic, variant in codes(knowledge):
-        by_code = finder.by_code(code)
-        assert by_code is not None
-        found[code] = (by_code.id, by_code.variant, by_code.score)
-    assert found == {code: (topic, variant, 1.0) for code, topic, variant in codes(knowledge)}
+    found = {code: finder.by_code(code) for code, _, _ in codes(knowledge)}
+    assert found == {code: Found(topic, 1.0, variant) for code, topic, variant in codes(knowledge)}
     assert finder.by_code("9.999999") is None
 
 

@@ -413,8 +413,13 @@ async def test_a_bare_facet_after_a_procedure_is_about_it_even_when_nlu_doubts(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
     fake_nlu.knows("làm khai sinh thế nào", "ask_procedure", facets=("overview",), topic=KHAI_SINH)
-    fake_nlu.knows("mất mấy ngày", "hand_over", confidence=0.5, also={"ask_procedure": 0.4},
-                   facets=("time_limit",))
+    fake_nlu.knows(
+        "mất mấy ngày",
+        "hand_over",
+        confidence=0.5,
+        also={"ask_procedure": 0.4},
+        facets=("time_limit",),
+    )
     await citizen.says("làm khai sinh thế nào")
     turn = await citizen.says("mất mấy ngày")
     assert turn.outcome.facets == ("time_limit",)
@@ -423,8 +428,11 @@ async def test_a_bare_facet_after_a_procedure_is_about_it_even_when_nlu_doubts(
 async def test_how_complaints_and_denunciations_differ_is_told(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
-    fake_nlu.knows("khiếu nại với tố cáo khác gì nhau", "ask_about_complaint_procedure",
-                   topics=[("khieu_nai", "procedure", 0.5), ("to_cao", "procedure", 0.5)])
+    fake_nlu.knows(
+        "khiếu nại với tố cáo khác gì nhau",
+        "ask_about_complaint_procedure",
+        topics=[("khieu_nai", "procedure", 0.5), ("to_cao", "procedure", 0.5)],
+    )
     turn = await citizen.says("khiếu nại với tố cáo khác gì nhau")
     assert turn.outcome.result is Result.ANSWERED
     assert "Khiếu nại" in words(turn)
@@ -443,11 +451,18 @@ async def test_between_a_rule_and_a_case_two_buttons_ask(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
     text = "cán bộ một cửa nói xẵng với dân cả buổi sáng nay"
-    fake_nlu.knows(text, "ask_conduct", confidence=0.5, also={"bring_case": 0.45},
-                   kind="feedback", topic=("cau_gat_voi_dan", "situation"))
+    fake_nlu.knows(
+        text,
+        "ask_conduct",
+        confidence=0.5,
+        also={"bring_case": 0.45},
+        kind="feedback",
+        topic=("cau_gat_voi_dan", "situation"),
+    )
     await citizen.says(text)
     assert [c.label for c in citizen.offered] == [
-        "Tôi hỏi quy định", "Tôi muốn gửi phản ánh về việc này",
+        "Tôi hỏi quy định",
+        "Tôi muốn gửi phản ánh về việc này",
     ]
     form = await citizen.presses("Tôi muốn gửi phản ánh về việc này")
     assert form.outcome.remember.form.draft == text
@@ -466,8 +481,7 @@ async def test_erasure_is_confirmed_and_wipes_the_conversation(
 async def test_english_in_our_field_gets_a_bilingual_answer(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
-    fake_nlu.knows("birth certificate documents", "english", facets=("documents",),
-                   topic=KHAI_SINH)
+    fake_nlu.knows("birth certificate documents", "english", facets=("documents",), topic=KHAI_SINH)
     turn = await citizen.says("birth certificate documents")
     assert "This assistant answers in Vietnamese" in words(turn)
     assert turn.outcome.procedure == "dang_ky_khai_sinh"

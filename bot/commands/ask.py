@@ -14,7 +14,6 @@ from typing import Any
 from actions.action import Basis
 from actions.cases import CaseCode
 from actions.deadlines import VIETNAM, local_day
-from actions.find import Finder
 from actions.knowledge import Knowledge
 from bot import desk
 from bot.commands.output import NotALine, procedure_json, read_texts, rule_json, write_line
@@ -117,7 +116,7 @@ async def throw_away(settings: Settings, day: date | None) -> AsyncIterator[Room
         store.migrate()
         async with some_nlu(settings) as nlu:
             clock = _clock(day)
-            ear = Ear(nlu, Finder(house.knowledge.topics()))
+            ear = Ear(nlu, house.finder, house.shorthand)
             room = Room(settings, house, store, Worker(store, ear, house, clock))
             room.now = clock
             yield room

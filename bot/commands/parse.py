@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 from actions.action import Found, Understanding
-from actions.find import Finder
 from actions.knowledge import Knowledge
 from bot.commands.output import NotALine, procedure_json, read_texts, rule_json, write_line
+from bot.gateway import build_house
 from bot.nlu_process import some_nlu
 from bot.settings import Settings, load_settings
 from bot.understanding import Ear
@@ -28,14 +28,14 @@ def main(_args: argparse.Namespace) -> int:
 
 
 async def _parse(settings: Settings) -> int:
-    knowledge = Knowledge.load(settings.data / "knowledge")
+    house = build_house(settings)
     async with some_nlu(settings) as nlu:
-        ear = Ear(nlu, Finder(knowledge.topics()))
+        ear = Ear(nlu, house.finder, house.shorthand)
         for text in read_texts(sys.stdin):
             if isinstance(text, NotALine):
                 write_line({"error": str(text)})
                 continue
-            write_line(as_json(await ear.understand(text), knowledge))
+            write_line(as_json(await ear.understand(text), house.knowledge))
     return 0
 
 

@@ -3,6 +3,7 @@
 const HEADING = /^## (?<words>.+)$/;
 const BULLET = /^\s*-\s+(?<words>.+)$/;
 const NUMBERED = /^\s*(?<number>\d{1,2})\.\s+(?<words>.+)$/;
+const CODE = /([\p{L}\d/]{1,12}(?:-[\p{L}\d]{1,4}){1,3})/u; // MC-7K3M-9QXA-4, 59/2019/NĐ-CP
 const ADDRESS = /(https:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]”’»…])/;
 
 /**
@@ -45,7 +46,18 @@ function item(text, number) {
 
 function addLine(element, line) {
   if (element.hasChildNodes()) element.append(document.createElement("br"));
-  line.trim().split(ADDRESS).forEach((part, index) => element.append(index % 2 ? link(part) : part));
+  line.trim().split(ADDRESS).forEach((part, index) => element.append(...(index % 2 ? [link(part)] : codesWhole(part))));
+}
+
+/** Codes that people copy never break at their hyphens. */
+function codesWhole(text) {
+  return text.split(CODE).map((part, index) => {
+    if (index % 2 === 0) return part;
+    const element = document.createElement("span");
+    element.className = "code";
+    element.textContent = part;
+    return element;
+  });
 }
 
 function link(address) {
