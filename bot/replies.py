@@ -6,7 +6,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import RootModel
 
@@ -56,12 +56,7 @@ class Replies:
             words_for=knowledge.words_for,
             provinces=knowledge.files.provinces,
         )
-        self.replies = _read(folder, self._jinja)
-        self._compiled = {
-            text: self._jinja.from_string(text)
-            for reply in self.replies.values()
-            for text in _templates(reply)
-        }
+        self.replies, self._compiled = _read(folder, self._jinja)
 
     def line(self, reply: str, **facts: Any) -> str:
         """One reply's text, for labels and for parts of other replies."""
@@ -105,22 +100,26 @@ def _templates(reply: Reply) -> Iterable[str]:
             yield folded.text
 
 
-def _read(folder: Path, jinja: SandboxedEnvironment) -> dict[str, Reply]:
+def _read(
+    folder: Path, jinja: SandboxedEnvironment
+) -> tuple[dict[str, Reply], dict[str, Template]]:
+    """Every reply by its id, and every template of theirs; raises BadData."""
     replies: dict[str, Reply] = {}
+    compiled: dict[str, Template] = {}
     problems: list[Problem] = []
     for path in sorted(folder.glob("*.yml")):
-        for name, reply in read_one(path, _File).root.items():
+        for name, content in read_one(path, _File).root.items():
             if name in replies:
                 problems.append(Problem(path.name, name, "stands in two files: remove one"))
-            replies[name] = Reply(text=reply) if isinstance(reply, str) else reply
-            for template in _templates(replies[name]):
+            replies[name] = Reply(text=content) if isinstance(content, str) else content
+            for text in _templates(replies[name]):
                 try:
-                    jinja.compile(template)
+                    compiled[text] = jinja.from_string(text)
                 except TemplateSyntaxError as error:
                     problems.append(Problem(path.name, name, f"is no template: {error.message}"))
     if problems:
         raise BadData(problems)
-    return replies
+    return replies, compiled
 
 
 def _money(amount: int) -> str:

@@ -1,14 +1,14 @@
 """Training: heads on all sentences, calibration on sentences that were held out in turn."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
@@ -23,6 +23,10 @@ READINGS = 2
 RARE_COUNT_MORE = 0.5
 """The judge weighs a sentence by its intent's size to minus this power: in life fewer messages
 ask about conduct, and more greet or complain, than among sentences written topic by topic."""
+
+JOINED_WORDS = 12
+JOINERS = (" và ", ", ", " với ", " ")
+"""How long the halves of a made two-part message may be, and what stands between them."""
 
 JUDGE_HELD = 0.01
 """How dear it is for the judge to leave the plain scores."""
@@ -252,9 +256,36 @@ def _fit(
     rows = [(at, text) for at, both in enumerate(readings) for text in dict.fromkeys(both)]
     matrix = _matrix(features, [text for _, text in rows])
     of_row = {head: [labels[head][at] for at, _ in rows] for head in HEADS}
+    seen = dict.fromkeys(HEADS, matrix)
+    joined = list(_two_in_one(sentences, labels["facets"]))
+    if joined:
+        seen["facets"] = vstack([matrix, _matrix(features, [text for text, _ in joined])]).tocsr()
+        of_row["facets"] = of_row["facets"] + [both for _, both in joined]
     with ThreadPoolExecutor(max_workers=2) as threads:
-        fitted = threads.map(lambda head: _head(matrix, of_row[head], names[head]), HEADS)
+        fitted = threads.map(lambda head: _head(seen[head], of_row[head], names[head]), HEADS)
         return features, dict(zip(HEADS, fitted, strict=True))
+
+
+def _two_in_one(
+    sentences: Sequence[Sentence], facets: Labels
+) -> Iterator[tuple[str, frozenset[str]]]:
+    """Messages that ask two things of one topic, made of two that ask one each.
+
+    Few people's sentences ask for two facets, many people's messages do.
+    """
+    random = np.random.default_rng(SEED)
+    groups: defaultdict[str | None, list[int]] = defaultdict(list)
+    for at, sentence in enumerate(sentences):
+        if len(facets[at]) == 1 and word_count(sentence.text) <= JOINED_WORDS:
+            groups[sentence.topic].append(at)
+    for members in groups.values():
+        others = random.permutation(members)
+        for turn, (one, other) in enumerate(zip(members, others, strict=True)):
+            if facets[one] != facets[other]:
+                text = JOINERS[turn % len(JOINERS)].join(
+                    _readings(sentences[at].text)[turn % READINGS] for at in (one, other)
+                )
+                yield text, facets[one] | facets[other]
 
 
 def _head(matrix: csr_matrix, labels: Labels, names: list[str]) -> Head:

@@ -361,6 +361,16 @@ async def test_a_phone_of_360_pixels_never_scrolls_sideways(chat: Chat) -> None:
     assert await _overflow(chat) == 0
 
 
+async def test_a_case_code_never_breaks_in_two_lines(chat: Chat) -> None:
+    code = await chat.files(STORY)
+    shown = chat.answers.last.locator(".code")
+    await expect(shown).to_have_text(code)
+    for width in range(280, 700, 20):
+        await chat.page.set_viewport_size({"width": width, "height": 740})
+        assert await shown.evaluate("element => element.getClientRects().length") == 1
+    assert await _overflow(chat) == 0
+
+
 async def _overflow(chat: Chat) -> int:
     overflow: int = await chat.page.evaluate(
         "document.documentElement.scrollWidth - document.documentElement.clientWidth"

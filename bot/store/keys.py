@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _NONCE = 12
+_KEY = 32
 
 
 class KeysUnusable(Exception):  # noqa: N818 - a fact, not a failure
@@ -41,9 +42,12 @@ class KeyRing:
                 raise KeysUnusable(f"{path} can be read by others: chmod 600 {path}")
             content = json.loads(path.read_text())
             keys = {name: base64.b64decode(key) for name, key in content["keys"].items()}
-            return cls(content["current"], keys)
-        except (OSError, ValueError, KeyError) as error:
+            ring = cls(content["current"], keys)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise KeysUnusable(f"{path} is not a readable key ring: {error}") from error
+        if ring.current not in keys or any(len(key) != _KEY for key in keys.values()):
+            raise KeysUnusable(f"{path}: the current key is missing, or a key has not 32 bytes")
+        return ring
 
     @classmethod
     def load_or_make(cls, path: Path) -> tuple["KeyRing", bool]:
@@ -66,7 +70,7 @@ class KeyRing:
         try:
             key = AESGCM(self.keys[name.decode()])
             return key.decrypt(rest[:_NONCE], rest[_NONCE:], context.encode()).decode()
-        except (KeyError, InvalidTag) as error:
+        except (KeyError, ValueError, InvalidTag) as error:
             raise KeysUnusable(f"no key of the ring opens {context}") from error
 
     def _as_text(self) -> str:
