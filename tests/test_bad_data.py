@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from actions.knowledge import BadData, Knowledge
+from bot.__main__ import main
 from bot.dialogue import load_ears, load_intents
 from bot.replies import Replies
 from bot.settings import CHECKOUT
@@ -134,7 +135,11 @@ def test_motcua_check_ends_with_1_and_prints_the_line(tmp_path: Path) -> None:
     assert (checked.returncode, checked.stdout, checked.stderr.strip()) == (1, "", line)
 
 
-def test_motcua_check_says_that_the_shipped_data_is_sound() -> None:
-    checked = check(DATA)
-    assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout.startswith("data is sound: ")
+def test_motcua_check_says_that_the_shipped_data_is_sound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOTCUA_DATA", str(DATA))
+    monkeypatch.setattr(sys, "argv", ["motcua", "check"])
+    assert main() == 0
+    out, err = capsys.readouterr()
+    assert (out.startswith("data is sound: "), err) == (True, "")

@@ -250,6 +250,19 @@ def test_what_people_forget_shows_its_law_too(
     assert missing == set()
 
 
+@pytest.mark.parametrize(
+    ("day", "told"),
+    [(date(2027, 2, 28), False), (date(2027, 3, 1), True), (date(2027, 3, 2), True)],
+)
+def test_a_law_that_is_no_longer_in_force_is_told_from_that_day_on(
+    house: House, day: date, told: bool
+) -> None:
+    law = house.knowledge.law("luat_ho_tich_2014")
+    assert law.expired == date(2027, 3, 1)
+    text = house.replies.line("law_change", l=law, day=day)
+    assert (text == "hết hiệu lực từ 01/03/2027") is told
+
+
 def numbers(text: str) -> Iterator[str]:
     """The numbers in a text: days as 2026-11-24, sums without dots, everything else as it is."""
     text = re.sub(r"^\d+\. ", "", text, flags=re.MULTILINE)

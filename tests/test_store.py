@@ -1,6 +1,7 @@
 """The store: leases, order, once and only once, keys, and a database that is away."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
@@ -276,6 +277,34 @@ def test_moments_come_back_in_utc(store: Store) -> None:
     [row] = store.run_here(lambda s: s.scalars(select(InboxRow)).all())
     assert row.received_at == NOW
     assert row.received_at.tzinfo is UTC
+
+
+@pytest.mark.xfail(
+    strict=True, reason="every DBAPI error counts as StoreUnavailable, broken constraints too"
+)
+async def test_a_turn_that_breaks_a_constraint_is_given_up_like_any_other_that_fails(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    """It will break it every time: waiting for the database would block this person for ever."""
+    fake_nlu.knows("chào", "greet")
+    await citizen.sends("chào")
+    keep(citizen.store, "another", person="minh")
+
+    def take_its_place(session: Session) -> None:
+        first, second = session.scalars(select(InboxRow).order_by(InboxRow.id)).all()
+        second.state = inbox.DONE
+        row = TurnRow(
+            conversation_id=second.conversation_id, inbox_id=first.id, result="answered", at=NOW
+        )
+        session.add(row)
+
+    await citizen.store.run(take_its_place)
+    for _ in range(8):
+        with contextlib.suppress(StoreUnavailable):
+            await citizen.worker.run_once()
+        citizen.clock.move(minutes=2)
+    [told] = await citizen.inbox_of_replies()
+    assert "gặp lỗi" in told.blocks[0].text
 
 
 # A database that is locked, gone or no database

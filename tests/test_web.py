@@ -5,7 +5,7 @@ import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -136,11 +136,13 @@ async def test_the_cookie_is_random_and_out_of_reach_of_scripts_and_other_sites(
         assert not cookie["secure"]
 
 
-async def test_a_visitor_with_a_cookie_keeps_it(visitor: Visitor) -> None:
+async def test_a_visitor_keeps_their_cookie_for_as_long_as_words_are_kept(
+    visitor: Visitor,
+) -> None:
     mine = visitor.cookie
-    response = await visitor.session.get("/")
-    assert "motcua_chat" not in response.cookies
-    assert visitor.cookie == mine
+    again = (await visitor.session.get("/")).cookies["motcua_chat"]
+    assert (again.value, again["max-age"]) == (mine, str(30 * 24 * 3600))
+    assert (again["httponly"], again["samesite"]) == (True, "Strict")
 
 
 @pytest.mark.parametrize("cookie", ["", "short", "a" * 42, "a" * 44, "a" * 42 + "'"])
@@ -429,6 +431,47 @@ async def test_new_cookies_do_not_help_who_sends_too_many(parts: Parts, store: S
     assert statuses == [202] * 10 + [429]
 
 
+async def test_behind_a_proxy_each_address_has_its_own_limit(parts: Parts) -> None:
+    more = {"messages_per_minute": 1, "behind_proxy": True}
+    settings = parts.settings.model_copy(update=more)
+    statuses = []
+    async with running(
+        create_app(assemble(settings, parts.house, parts.store, parts.clock))
+    ) as url:
+        for n in range(11):
+            async with Visitor(url) as visitor:
+                message = {"id": "message-1", "text": "chào"}
+                forged = f"10.0.0.{n}, 192.0.2.1"
+                statuses.append((await visitor.post(message, **{"X-Forwarded-For": forged}))[0])
+        async with Visitor(url) as visitor:
+            status, _ = await visitor.post(message, **{"X-Forwarded-For": "192.0.2.2"})
+    assert statuses == [202] * 10 + [429]
+    assert status == 202
+
+
+async def test_without_a_proxy_nobody_chooses_their_own_address(parts: Parts) -> None:
+    settings = parts.settings.model_copy(update={"messages_per_minute": 1})
+    statuses = []
+    async with running(
+        create_app(assemble(settings, parts.house, parts.store, parts.clock))
+    ) as url:
+        for n in range(11):
+            async with Visitor(url) as visitor:
+                message = {"id": "message-1", "text": "chào"}
+                forged = {"X-Forwarded-For": f"192.0.2.{n}"}
+                statuses.append((await visitor.post(message, **forged))[0])
+    assert statuses[-1] == 429
+
+
+async def test_a_person_with_too_many_streams_keeps_the_newest(visitor: Visitor) -> None:
+    async with AsyncExitStack() as open_streams:
+        streams = [await open_streams.enter_async_context(visitor.stream()) for _ in range(9)]
+        assert (await streams[0].next()).name == "bye"
+        assert await streams[0].ended()
+        first = await visitor.says(streams[-1], "chào")
+        assert await streams[1].reply() == first
+
+
 # what is kept and told
 
 
@@ -569,12 +612,13 @@ async def test_an_officers_answer_waits_for_a_closed_page(
 
 async def test_history_after_a_reload_is_complete_and_in_order(visitor: Visitor) -> None:
     async with visitor.stream() as stream:
-        replies = [await visitor.says(stream, text) for text in ("chào", QUESTION, STORY)]
-        replies.append(await visitor.presses(stream, "Không đồng ý"))
+        replies = [await visitor.says(stream, text) for text in ("chào", "cảm ơn", QUESTION)]
+        label = next(iter(visitor.offered))
+        replies.append(await visitor.presses(stream, label))
     history = await visitor.history()
     assert [message["from"] for message in history["messages"]] == ["citizen", "office"] * 4
     said = [m["text"] for m in history["messages"] if m["from"] == "citizen"]
-    assert said == ["chào", QUESTION, STORY, "Không đồng ý"]
+    assert said == ["chào", "cảm ơn", QUESTION, label]
     ids = [m["client_id"] for m in history["messages"] if m["from"] == "citizen"]
     assert ids == [f"message-{n}" for n in range(1, 5)]
     told = [m for m in history["messages"] if m["from"] == "office"]

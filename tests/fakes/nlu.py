@@ -1,4 +1,4 @@
-"""A faithful nlu on loopback: real HTTP, the agreed JSON, prepared answers, and every way to fail."""
+"""A faithful nlu on loopback: real HTTP, the agreed JSON, prepared answers, every way to fail."""
 
 import asyncio
 import secrets

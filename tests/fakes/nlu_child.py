@@ -27,10 +27,12 @@ async def _serve(port: int, token: str, *, stubborn: bool) -> None:
     async def answer(request: web.Request) -> web.Response:
         if request.query.get("token") != token:
             return web.json_response({"status": "failure"}, status=401)
-        return web.json_response(parse((await request.json())["text"], "greet"))
+        text = (await request.json())["text"] if request.method == "POST" else ""
+        return web.json_response(parse(text, "greet"))
 
     app = web.Application()
     app.router.add_post("/model/parse", answer)
+    app.router.add_get("/status", answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -21,7 +21,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actions.knowledge.model import Office
-from bot.channels.web.streams import Streams
+from bot.channels.web.streams import Listener, Streams
 from bot.message import Message, Sender
 from bot.store import Session, Store, StoreUnavailable, conversations, inbox, outbox, turns
 from bot.store.outbox import Outgoing
@@ -36,7 +36,6 @@ _BODY_BYTES = 64 * 1024
 _HEARTBEAT_SECONDS = 15.0
 _RETRY_MILLISECONDS = 2000
 _ADDRESS_FACTOR = 10
-_STREAMS_EACH = 8
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -168,8 +167,6 @@ class WebChat:
         person = _person(request)
         if person is None:
             return self._refuse(Refusal(403, "no_cookie", "chat_not_readable"))
-        if self.streams.listening(person) >= _STREAMS_EACH:
-            return self._refuse(Refusal(429, "too_many", "chat_too_many"))
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
@@ -177,17 +174,17 @@ class WebChat:
         await response.write(f"retry: {_RETRY_MILLISECONDS}\n\n".encode())
         after = _resume_after(request)
         try:
-            with self.streams.open(person) as wake:
-                await self._pour(response, self._sender(person), after, wake)
+            with self.streams.open(person) as listener:
+                await self._pour(response, self._sender(person), after, listener)
         except (ConnectionResetError, asyncio.CancelledError):
             pass
         return response
 
     async def _pour(
-        self, response: web.StreamResponse, sender: Sender, after: int, wake: asyncio.Event
+        self, response: web.StreamResponse, sender: Sender, after: int, listener: Listener
     ) -> None:
-        while not self.streams.closing:
-            wake.clear()
+        while not listener.over:
+            listener.wake.clear()
             rows = await self._rows(sender, after)
             for row in rows:
                 await response.write(_event("reply", _as_json(row), row.id))
@@ -196,7 +193,7 @@ class WebChat:
                 await self._mark_sent(rows)
                 continue
             try:
-                await asyncio.wait_for(wake.wait(), _HEARTBEAT_SECONDS)
+                await asyncio.wait_for(listener.wake.wait(), _HEARTBEAT_SECONDS)
             except TimeoutError:
                 await response.write(b": still here\n\n")
         await response.write(_event("bye", {}))

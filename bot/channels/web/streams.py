@@ -4,12 +4,27 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from bot.store import Store, StoreUnavailable, outbox
 
 _POLL_SECONDS = 1.0
+_EACH = 8
+
+
+@dataclass(eq=False)
+class Listener:
+    """One open stream: woken to look for rows, and told when it is over."""
+
+    over: bool = False
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self) -> None:
+        """Lets the stream say goodbye."""
+        self.over = True
+        self.wake.set()
 
 
 class Streams:
@@ -22,28 +37,28 @@ class Streams:
     def __init__(self, store: Store, channel: str) -> None:
         self._store = store
         self._channel = channel
-        self._listening: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listening: dict[str, list[Listener]] = defaultdict(list)
         self._people: dict[int, str] = {}
         self._look = asyncio.Event()
         self._seen = 0
-        self.closing = False
+        self._closing = False
 
     @contextmanager
-    def open(self, person: str) -> Iterator[asyncio.Event]:
-        """Listens for one person while a stream is open."""
-        wake = asyncio.Event()
-        self._listening[person].add(wake)
+    def open(self, person: str) -> Iterator[Listener]:
+        """Listens for one person while a stream is open; too many of theirs end the oldest,
+        which may be one whose browser has gone without a word."""
+        listener = Listener(over=self._closing)
+        mine = self._listening[person]
+        mine.append(listener)
+        for oldest in mine[:-_EACH]:
+            oldest.end()
         try:
-            yield wake
+            yield listener
         finally:
-            self._listening[person].discard(wake)
-            if not self._listening[person]:
+            mine.remove(listener)
+            if not mine:
                 del self._listening[person]
                 self._people = {c: p for c, p in self._people.items() if p != person}
-
-    def listening(self, person: str) -> int:
-        """How many streams a person has open."""
-        return len(self._listening.get(person, ()))
 
     def belongs(self, person: str, conversation_id: int) -> None:
         """Tells which conversation is a listening person's."""
@@ -51,8 +66,8 @@ class Streams:
 
     def wake_person(self, person: str) -> None:
         """Lets a person's streams look again."""
-        for wake in self._listening.get(person, ()):
-            wake.set()
+        for listener in self._listening.get(person, ()):
+            listener.wake.set()
 
     def look(self) -> None:
         """Looks for new rows now rather than within a second."""
@@ -60,9 +75,10 @@ class Streams:
 
     def close(self) -> None:
         """Ends every stream."""
-        self.closing = True
-        for person in list(self._listening):
-            self.wake_person(person)
+        self._closing = True
+        for listeners in self._listening.values():
+            for listener in listeners:
+                listener.end()
 
     async def watch(self, _app: web.Application) -> AsyncIterator[None]:
         """Looks for new rows as long as the gateway runs."""
