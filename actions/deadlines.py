@@ -9,6 +9,7 @@ import holidays
 from actions.knowledge.model import HolidayCorrection, Office, Span
 
 VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
+_FRIDAY = 5
 
 
 class Calendar:
@@ -37,12 +38,14 @@ class Calendar:
         return day
 
     def is_open(self, office: Office, now: datetime) -> bool:
-        """Whether the office's doors are open at that moment."""
+        """Whether the office's doors are open at that moment; a made-up day has Friday's hours."""
         local = now.astimezone(VIETNAM)
         if self._is_holiday(local.date()):
             return False
+        made_up = local.isoweekday() > _FRIDAY and self.is_working_day(local.date())
+        weekday = _FRIDAY if made_up else local.isoweekday()
         return any(
-            local.isoweekday() in hours.days
+            weekday in hours.days
             and time.fromisoformat(hours.from_) <= local.time() < time.fromisoformat(hours.to)
             for hours in office.hours
         )

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -34,6 +34,24 @@ async def asking(settings: Settings) -> AsyncIterator[Nlu]:
         yield nlu
 
 
+Make = Callable[..., NluProcess]
+
+
+@pytest.fixture
+async def child(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
+    """Makes an nlu child, the stand-in unless another command is given; none outlives a test."""
+    monkeypatch.setattr(nlu_process, "_START_SECONDS", 30.0)
+    made: list[NluProcess] = []
+
+    def make(*flags: str, command: tuple[str, ...] = CHILD) -> NluProcess:
+        made.append(NluProcess(settings, (*command, *flags)))
+        return made[-1]
+
+    yield make
+    for process in made:
+        await process.stop()
+
+
 @pytest.fixture
 def taken_port() -> Iterator[int]:
     with socket.socket() as listener:
@@ -56,8 +74,8 @@ def running_with(word: str) -> set[int]:
 # nlu as a child
 
 
-async def test_nlu_is_started_waited_for_and_stopped(settings: Settings) -> None:
-    process = NluProcess(settings, CHILD)
+async def test_nlu_is_started_waited_for_and_stopped(settings: Settings, child: Make) -> None:
+    process = child()
     async with asking(settings) as nlu:
         await process.start(nlu)
         assert await nlu.ready()
@@ -67,8 +85,8 @@ async def test_nlu_is_started_waited_for_and_stopped(settings: Settings) -> None
     assert running_with(str(settings.nlu_token)) == set()
 
 
-async def test_nlu_is_started_again_when_it_dies(settings: Settings) -> None:
-    process = NluProcess(settings, CHILD)
+async def test_nlu_is_started_again_when_it_dies(settings: Settings, child: Make) -> None:
+    process = child()
     async with asking(settings) as nlu:
         await process.start(nlu)
         watch = asyncio.create_task(process.keep_alive())
@@ -88,18 +106,20 @@ async def _not(answer: object) -> bool:
 
 
 async def test_an_nlu_that_does_not_listen_to_reason_is_ended_all_the_same(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, child: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nlu_process, "_STOP_SECONDS", 0.2)
-    process = NluProcess(settings, (*CHILD, "--stubborn"))
+    process = child("--stubborn")
     async with asking(settings) as nlu:
         await process.start(nlu)
     await process.stop()
     assert running_with(str(settings.nlu_token)) == set()
 
 
-async def test_stopping_what_never_started_or_is_dead_is_no_trouble(settings: Settings) -> None:
-    process = NluProcess(settings, (*CHILD, "--dies"))
+async def test_stopping_what_never_started_or_is_dead_is_no_trouble(
+    settings: Settings, child: Make
+) -> None:
+    process = child("--dies")
     await process.stop()
     async with asking(settings) as nlu:
         with pytest.raises(NluCannotStart):
@@ -108,11 +128,11 @@ async def test_stopping_what_never_started_or_is_dead_is_no_trouble(settings: Se
 
 
 async def test_an_nlu_that_ends_at_once_is_told_with_its_own_words(
-    settings: Settings, capfd: pytest.CaptureFixture[str]
+    settings: Settings, child: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with asking(settings) as nlu:
         with pytest.raises(NluCannotStart, match="nlu did not start: what it said stands above"):
-            await NluProcess(settings, (*CHILD, "--dies")).start(nlu)
+            await child("--dies").start(nlu)
     assert "make train" in capfd.readouterr().err
 
 
@@ -126,21 +146,22 @@ async def test_a_taken_port_is_named_with_what_to_do(settings: Settings, taken_p
     assert running_with(str(settings.nlu_token)) == set()
 
 
-async def test_a_missing_set_up_says_what_to_run(settings: Settings, tmp_path: Path) -> None:
+async def test_a_missing_set_up_says_what_to_run(
+    settings: Settings, child: Make, tmp_path: Path
+) -> None:
     async with asking(settings) as nlu:
         with pytest.raises(NluCannotStart, match="make setup"):
-            await NluProcess(settings, (str(tmp_path / "no-python"), "-m", "nlu.serve")).start(nlu)
+            await child(command=(str(tmp_path / "no-python"),)).start(nlu)
 
 
 async def test_an_nlu_that_never_gets_ready_is_given_up(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, child: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nlu_process, "_START_SECONDS", 0.1)
-    process = NluProcess(settings, ("/bin/sh", "-c", "exec sleep 60"))
+    process = child(command=("/bin/sh", "-c", "exec sleep 60"))
     async with asking(settings) as nlu:
         with pytest.raises(NluCannotStart, match="make train"):
             await process.start(nlu)
-    await process.stop()
 
 
 def test_the_token_is_drawn_once_and_only_its_owner_reads_it(settings: Settings) -> None:
@@ -154,15 +175,15 @@ def test_the_token_is_drawn_once_and_only_its_owner_reads_it(settings: Settings)
 
 async def test_an_nlu_that_listens_already_is_asked_rather_than_started(
     settings: Settings,
+    child: Make,
 ) -> None:
-    process = NluProcess(settings, CHILD)
+    process = child()
     async with asking(settings) as nlu:
         await process.start(nlu)
     before = running_with(str(settings.nlu_token))
     async with some_nlu(settings) as nlu:
         assert await nlu.ready()
         assert running_with(str(settings.nlu_token)) == before
-    await process.stop()
 
 
 # the command line

@@ -279,9 +279,6 @@ def test_moments_come_back_in_utc(store: Store) -> None:
     assert row.received_at.tzinfo is UTC
 
 
-@pytest.mark.xfail(
-    strict=True, reason="every DBAPI error counts as StoreUnavailable, broken constraints too"
-)
 async def test_a_turn_that_breaks_a_constraint_is_given_up_like_any_other_that_fails(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from bot.store.keys import KeyRing
@@ -59,6 +59,8 @@ class Store:
                 session.begin(),
             ):
                 return work(session, *args, **kwargs)
+        except (IntegrityError, DataError, ProgrammingError):
+            raise
         except DBAPIError as error:
             raise StoreUnavailable(type(error.orig).__name__) from error
 

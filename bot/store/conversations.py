@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Select, and_, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from actions.action import Memory
@@ -41,19 +42,24 @@ def of(session: Session, sender: Sender, office: str, now: datetime) -> Conversa
         created_at=now,
         fence=0,
     )
-    session.add(row)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return session.scalars(_by_sender(sender)).one()
     return row
 
 
 def find(session: Session, sender: Sender) -> ConversationRow | None:
     """The conversation of that person, if they ever wrote."""
-    return session.scalar(
-        select(ConversationRow).where(
-            ConversationRow.channel == sender.channel,
-            ConversationRow.account == sender.account,
-            ConversationRow.person == sender.person,
-        )
+    return session.scalar(_by_sender(sender))
+
+
+def _by_sender(sender: Sender) -> Select[ConversationRow]:
+    return select(ConversationRow).where(
+        ConversationRow.channel == sender.channel,
+        ConversationRow.account == sender.account,
+        ConversationRow.person == sender.person,
     )
 
 
