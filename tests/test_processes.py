@@ -66,7 +66,7 @@ def running_with(word: str) -> set[int]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
             with contextlib.suppress(OSError):
-                if word in (folder / "cmdline").read_bytes().decode().split("\0"):
+                if word in (folder / "cmdline").read_bytes().decode(errors="replace").split("\0"):
                     found.add(int(folder.name))
     return found
 
