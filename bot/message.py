@@ -18,13 +18,14 @@ class Sender:
 
 @dataclass(frozen=True)
 class Message:
-    """One thing a citizen sent: words, or the token of a choice they pressed."""
+    """One thing a citizen sent: words, or the token of a choice with what was written on it."""
 
     sender: Sender
     external_id: str
     sent_at: datetime
     text: str = ""
     pressed: str | None = None
+    label: str = ""
 
 
 class _Block(BaseModel):

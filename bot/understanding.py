@@ -159,14 +159,16 @@ class Ear:
         entities: dict[str, tuple[str, ...]] = {}
         for entity in parse.entities:
             entities[entity.entity] = (*entities.get(entity.entity, ()), entity.value)
-        facets = tuple(f for f, score in parse.facets.items() if score >= parse.facet_threshold)
+        facets = [f for f, score in parse.facets.items() if score >= parse.facet_threshold]
+        if len(facets) > 1 and Facet.OVERVIEW in facets:
+            facets.remove(Facet.OVERVIEW)
         return Understanding(
             text=text,
             normalized=parse.normalized,
             intent=parse.intent.name,
             confidence=parse.intent.confidence,
             intents={scored.name: scored.confidence for scored in parse.intent_ranking},
-            facets=facets,
+            facets=tuple(facets),
             kinds=parse.kinds,
             procedures=self._procedures(parse.normalized, learned, entities),
             situations=tuple(self._finder.find(parse.normalized, "situation", learned)),

@@ -1,6 +1,7 @@
 """Workers: lease a conversation, understand its messages in order, and take their turns."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import traceback
@@ -19,8 +20,9 @@ Clock = Callable[[], datetime]
 log = logging.getLogger(__name__)
 
 TRIES = 5
-_LEASE = timedelta(seconds=60)
+_LEASE = timedelta(seconds=30)
 _IDLE_SECONDS = 1.0
+_UNAVAILABLE_SECONDS = 2.0
 
 
 class Worker:
@@ -42,7 +44,8 @@ class Worker:
                 busy = bool(await self.run_once())
             except StoreUnavailable as error:
                 log.warning("store unavailable: %s", error)
-                busy = False
+                await asyncio.sleep(_UNAVAILABLE_SECONDS)
+                continue
             if not busy:
                 await self._rest()
 
@@ -52,18 +55,23 @@ class Worker:
         held = await self._store.run(conversations.lease, self._name, now, _LEASE)
         if held is None:
             return []
-        taken = []
         try:
-            while waiting := await self._store.run(inbox.next_waiting, held, self._clock()):
-                turn = await self._try(held, waiting)
-                if turn is None:
-                    break
-                taken.append(turn)
-                self.on_turn()
+            return await self._take_turns(held)
         except LeaseLost:
             log.warning("lease lost: conversation %s", held.conversation_id)
-        else:
-            await self._store.run(conversations.release, held)
+            return []
+        finally:
+            with contextlib.suppress(StoreUnavailable):
+                await self._store.run(conversations.release, held)
+
+    async def _take_turns(self, held: Lease) -> list[Turn]:
+        taken = []
+        while waiting := await self._store.run(inbox.next_waiting, held, self._clock()):
+            turn = await self._try(held, waiting)
+            if turn is None:
+                break
+            taken.append(turn)
+            self.on_turn()
         return taken
 
     async def _try(self, held: Lease, waiting: Waiting) -> Turn | None:

@@ -14,6 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from bot.settings import CHECKOUT
+from nlu.text import normalize
 
 DAY = "2026-11-24"
 QUESTIONS = CHECKOUT / "tests" / "questions" / "vi"
@@ -67,7 +68,7 @@ def differences(expected: dict[str, Any], answer: dict[str, Any]) -> list[str]:
     """Where an answer is not what was expected; an absent key is not checked."""
     found = []
     for key in ("intent", "conclusion", "case_kind"):
-        if key in expected and answer[key] != expected[key]:
+        if key in expected and answer[key] not in _several(expected[key]):
             found.append(f"{key} {answer[key]} not {expected[key]}")
     for key in ("procedure", "rule"):
         got = (answer[key] or {}).get("id")
@@ -77,8 +78,8 @@ def differences(expected: dict[str, Any], answer: dict[str, Any]) -> list[str]:
         found.append(f"facet {answer['facet']} not {expected['facet']}")
     if "outcome" in expected and answer["outcome"] not in _several(expected["outcome"]):
         found.append(f"outcome {answer['outcome']} not {expected['outcome']}")
-    told = " ".join(reply["text"] for reply in answer["replies"]).casefold()
-    missing = [piece for piece in expected.get("says", ()) if piece.casefold() not in told]
+    told = normalize(" ".join(reply["text"] for reply in answer["replies"]))
+    missing = [piece for piece in expected.get("says", ()) if normalize(piece) not in told]
     return found + [f"does not say {piece!r}" for piece in missing]
 
 

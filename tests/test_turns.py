@@ -1,5 +1,7 @@
 """Whole turns: what a citizen says, what comes back, and what is kept."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
 
@@ -302,14 +304,18 @@ async def test_a_turn_that_fails_first_is_answered_later_without_an_apology(
 
 
 async def test_personal_words_are_sealed_in_every_table(
-    citizen: Citizen, fake_nlu: FakeNlu
+    citizen: Citizen, fake_nlu: FakeNlu, tmp_path: Path
 ) -> None:
     await filed(citizen, fake_nlu)
     await citizen.sends("số của tôi là 0900 000 000")
-    files = list(citizen.store.engine.url.database and [citizen.store.engine.url.database])
-    raw = b"".join(open(f, "rb").read() for f in [*files, f"{files[0]}-wal"])  # noqa: SIM115
+    raw = _raw(tmp_path)
     for secret in ("quầy số 3", "0900 000 000", "chờ cả buổi sáng"):
         assert secret.encode() not in raw
+
+
+def _raw(folder: Path) -> bytes:
+    """The database's files as they lie on the disk."""
+    return b"".join(path.read_bytes() for path in folder.glob("motcua.db*"))
 
 
 async def test_every_personal_row_has_its_time_and_is_wiped_after_it(

@@ -20,7 +20,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _POSTGRES_THREADS = 8
-_LOCK_SECONDS = 5
+_LOCK_SECONDS = 1
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a fact, not a failure

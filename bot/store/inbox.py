@@ -1,5 +1,6 @@
 """The inbox: every message is kept here, once, before anything is made of it."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from bot.message import Message
 from bot.store import conversations, seal, unseal
 from bot.store.conversations import Lease
+from bot.store.keys import KeysUnusable
 from bot.store.tables import InboxRow
 
 _MESSAGE = TypeAdapter(Message)
@@ -69,34 +71,42 @@ def _known(session: Session, message: Message) -> bool:
 
 
 def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None:
-    """The first message of a leased conversation, if it is ready by now."""
-    row = session.scalar(
-        select(InboxRow)
-        .where(InboxRow.conversation_id == held.conversation_id, InboxRow.state == READY)
-        .order_by(InboxRow.id)
-        .limit(1)
-    )
-    if row is None or row.ready_at > now or row.words is None:
-        return None
-    return _opened(session, row)
+    """The first message of a leased conversation, if it is ready by now.
+
+    A message that no key opens any more is given up, so that it does not hold up the next.
+    """
+    waiting = (InboxRow.conversation_id == held.conversation_id, InboxRow.state == READY)
+    for row in session.scalars(select(InboxRow).where(*waiting).order_by(InboxRow.id)):
+        if row.ready_at > now:
+            return None
+        try:
+            return _opened(session, row)
+        except KeysUnusable as error:
+            row.state, row.error = FAILED, type(error).__name__
+    return None
 
 
-def all_waiting(session: Session, conversation_id: int) -> list[Waiting]:
-    """Every message of a conversation that still waits for its turn, in order."""
+def unanswered(session: Session, conversation_id: int) -> list[tuple[datetime, Waiting]]:
+    """Every message of a conversation that has no turn, with the moment when it came."""
     rows = session.scalars(
         select(InboxRow)
         .where(
             InboxRow.conversation_id == conversation_id,
-            InboxRow.state == READY,
+            InboxRow.state.in_((READY, FAILED)),
             InboxRow.words.is_not(None),
         )
         .order_by(InboxRow.id)
     )
-    return [_opened(session, row) for row in rows]
+    found = []
+    for row in rows:
+        with contextlib.suppress(KeysUnusable):
+            found.append((row.received_at, _opened(session, row)))
+    return found
 
 
 def _opened(session: Session, row: InboxRow) -> Waiting:
-    assert row.words is not None
+    if row.words is None:
+        raise KeysUnusable(f"inbox {row.id} has no words left")
     message = _MESSAGE.validate_json(unseal(session, row.words, _CONTEXT))
     return Waiting(row.id, message, row.attempts)
 

@@ -1,5 +1,6 @@
 """The outbox: replies and notices, in the order in which each person gets them."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from bot.message import BLOCKS, Block
 from bot.store import seal, unseal
+from bot.store.keys import KeysUnusable
 from bot.store.tables import ConversationRow, OutboxRow
 
 _CONTEXT = "outbox.words"
@@ -73,7 +75,7 @@ def recipients(session: Session, after: int, channel: str) -> list[tuple[int, in
 
 
 def after(session: Session, conversation_id: int, row_id: int) -> list[Outgoing]:
-    """Everything that a person got after a row, in order; wiped rows are left out."""
+    """Everything that a person got after a row, in order, as far as it can still be read."""
     rows = session.scalars(
         select(OutboxRow)
         .where(
@@ -83,7 +85,11 @@ def after(session: Session, conversation_id: int, row_id: int) -> list[Outgoing]
         )
         .order_by(OutboxRow.id)
     )
-    return [_opened(session, row) for row in rows]
+    found = []
+    for row in rows:
+        with contextlib.suppress(KeysUnusable):
+            found.append(_opened(session, row))
+    return found
 
 
 def sent(session: Session, row_ids: Sequence[int], now: datetime) -> None:

@@ -58,7 +58,7 @@ class _Sent(BaseModel):
     id: str = Field(pattern=r"^[A-Za-z0-9-]{8,64}$")
     text: str = ""
     pressed: str | None = Field(default=None, max_length=64)
-    label: str = ""
+    label: str = Field(default="", max_length=200)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,12 @@ class WebChat:
             sent = await _read(request)
             now = self._clock()
             message = Message(
-                self._sender(person), f"{person[:16]}:{sent.id}", now, sent.text, sent.pressed
+                self._sender(person),
+                f"{person[:16]}:{sent.id}",
+                now,
+                sent.text,
+                sent.pressed,
+                sent.label,
             )
             until = now + self._kept
             await self._store.run(inbox.keep, message, self._office.id, now, until)
@@ -224,8 +229,8 @@ class WebChat:
         return person
 
     def _address(self, request: web.Request) -> str:
-        forwarded = request.headers.get("X-Forwarded-For", "") if self._behind_proxy else ""
-        return forwarded.rpartition(",")[2].strip() or request.remote or "unknown"
+        lines = request.headers.getall("X-Forwarded-For", []) if self._behind_proxy else []
+        return ",".join(lines).rpartition(",")[2].strip() or request.remote or "unknown"
 
     def _same_origin(self, request: web.Request) -> bool:
         origin = request.headers.get("Origin")
@@ -299,15 +304,13 @@ def _history(session: Session, sender: Sender) -> tuple[list[dict[str, Any]], in
         for said in turns.said_in(session, conversation.id)
     ]
     told = [(row.at, 1, row.id, {"from": "office", **_as_json(row)}) for row in rows]
-    waiting = [
-        _citizen(
-            f"i{item.inbox_id}", item.message.external_id, item.message.text, item.message.sent_at
-        )
-        for item in inbox.all_waiting(session, conversation.id)
-        if item.message.text
+    unanswered = [
+        (at, 0, item.inbox_id, _citizen(f"i{item.inbox_id}", item.message.external_id, words, at))
+        for at, item in inbox.unanswered(session, conversation.id)
+        if (words := item.message.text or item.message.label)
     ]
-    ordered = sorted(said + told, key=lambda entry: entry[:3])
-    return [entry[3] for entry in ordered] + waiting, rows[-1].id if rows else 0
+    ordered = sorted(said + told + unanswered, key=lambda entry: entry[:3])
+    return [entry[3] for entry in ordered], rows[-1].id if rows else 0
 
 
 def _citizen(id_: str, external_id: str, text: str, at: datetime) -> dict[str, Any]:

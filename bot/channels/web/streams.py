@@ -1,6 +1,7 @@
 """Open streams of the web chat: who listens, and waking them when a row is for them."""
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ class Listener:
 
 
 class Streams:
-    """Wakes streams; each then reads its own rows, so that a lost wake-up costs a second only.
+    """Wakes streams; each then reads its own rows, so a lost wake-up costs one heartbeat at most.
 
     Rows may also be put by another process (an officer's answer), so the newest are looked for
     once a second while anybody listens.
@@ -88,6 +89,8 @@ class Streams:
         await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            self._seen = await self._store.run(outbox.newest)
         while True:
             try:
                 await asyncio.wait_for(self._look.wait(), _POLL_SECONDS)
