@@ -11,6 +11,9 @@ from actions.knowledge import Topic
 from actions.knowledge.model import CatalogueEntry, Procedure, Situation
 from nlu.text import fold, has_diacritics, normalize, words
 
+_SURE = 0.5
+_PASSING_BESIDE_NAME = 0.5
+_PASSING = 0.75
 _LEAST = 0.4
 """A text that covers less of a name than this does not mean it."""
 
@@ -115,18 +118,20 @@ class Finder:
         """Topics that a text means: what nlu ranked and what is found by name, joined.
 
         Both are calibrated to 0–1 and joined as independent evidence; a topic that nlu has not
-        learned can still be found, one without a fitting name too.
+        learned can still be found, one without a fitting name too. Where nlu is sure of one topic,
+        the names of others count for less: they are often told only in passing.
         """
-        named: dict[tuple[str, str | None], float] = {
-            (f.id, f.variant): _from_name(f.score) for f in self.by_name(text, kind)
-        }
-        for key, score in learned.items():
-            topic, _, variant = key.partition("/")
-            if self._kinds.get(topic) != kind:
-                continue
-            at = (topic, variant or None)
-            named[at] = 1 - (1 - named.get(at, 0.0)) * (1 - score)
-        found = [Found(topic, score, variant) for (topic, variant), score in named.items()]
+        named = {(f.id, f.variant): _from_name(f.score) for f in self.by_name(text, kind)}
+        ranked = {_parted(key): score for key, score in learned.items()}
+        ranked = {at: score for at, score in ranked.items() if self._kinds.get(at[0]) == kind}
+        sure = max(ranked, key=lambda at: ranked[at], default=None)
+        if sure is not None and ranked[sure] >= _SURE:
+            passing = _PASSING_BESIDE_NAME if named.get(sure, 0.0) >= _SURE else _PASSING
+            named = {at: name if at == sure else name * passing for at, name in named.items()}
+        found = [
+            Found(at[0], 1 - (1 - named.get(at, 0.0)) * (1 - ranked.get(at, 0.0)), at[1])
+            for at in named | ranked
+        ]
         best = _one_each(sorted(found, key=lambda f: (-f.score, f.id)))
         return [f for f in best if f.score >= 0.05][:limit]
 
@@ -145,6 +150,12 @@ class Finder:
             spellings = tuple(_spellings(name))
             folded, accented = (frozenset(terms) for terms in zip(*spellings, strict=True))
             self._names.append(_Name(topic.id, variant, kind, spellings, folded, accented))
+
+
+def _parted(key: str) -> tuple[str, str | None]:
+    """A topic of nlu as topic and variant: `dang_ky_tam_tru/gia_han`."""
+    topic, _, variant = key.partition("/")
+    return topic, variant or None
 
 
 def _kind(topic: Topic) -> str:

@@ -101,8 +101,8 @@ def _run_rasa(made: Path, folder: Path) -> None:
 def _read_by_training(root: Path) -> Iterator[tuple[str, bytes]]:
     code = [path for path in sorted((root / "nlu").glob("*.py")) if path.name != "serve.py"]
     files = [*code, root / "nlu/uv.lock", root / "config.yml"]
-    for folder in ("sentences", "vocabulary"):
-        files += sorted((root / "data" / folder).rglob("*.yml"))
+    files.append(root / "data" / "vocabulary" / "teencode.yml")
+    files += sorted((root / "data" / "sentences").rglob("*.yml"))
     for path in files:
         yield path.relative_to(root).as_posix(), _content(path)
     for path in knowledge_files(root / "data"):
