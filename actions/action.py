@@ -119,6 +119,7 @@ class Memory:
     misses: int = 0
     form: Form | None = None
     draft: Draft | None = None
+    awaits_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,8 @@ class Answer:
     def _facets(self, asked: Asked, found: Found) -> tuple[Facet, ...]:
         if asked.press:
             return asked.press.facets or (Facet.OVERVIEW,)
+        if asked.memory.topic is None and asked.memory.facets:
+            return asked.memory.facets
         facets = asked.understanding.facets
         only_named = not facets or facets == (Facet.OVERVIEW,)
         short = len(asked.understanding.normalized.split()) <= FOLLOW_UP_WORDS

@@ -1,9 +1,12 @@
 """Follows a case by its code, or the latest one of this conversation."""
 
+from dataclasses import replace
 from typing import Protocol
 
 from actions.action import Asked, Outcome, Result, answered, says
 from actions.cases import Case, CaseCode, NotACode
+
+_LONGEST_CODE = 40
 
 
 class Cases(Protocol):
@@ -27,12 +30,18 @@ class FollowCase:
     def __call__(self, asked: Asked) -> Outcome:
         """The state of the case that the message names, or of the latest one here."""
         typed = asked.understanding.entities.get("case_code", ())
-        if not typed:
-            return self._latest(asked)
+        return self._named(asked, typed[0]) if typed else self._latest(asked)
+
+    def typed(self, asked: Asked) -> Outcome:
+        """The same where a code was asked for and the whole message is the answer."""
+        typed = asked.understanding.entities.get("case_code", ())
+        return self._named(asked, typed[0] if typed else asked.text.strip()[:_LONGEST_CODE])
+
+    def _named(self, asked: Asked, typed: str) -> Outcome:
         try:
-            code = CaseCode.parse(typed[0])
+            code = CaseCode.parse(typed)
         except NotACode:
-            return answered(asked, says("case_code_wrong", typed=typed[0]), result=Result.NOT_KNOWN)
+            return answered(asked, says("case_code_wrong", typed=typed), result=Result.NOT_KNOWN)
         case = self._cases.by_code(code)
         if case is None:
             return answered(asked, says("case_unknown", code=str(code)), result=Result.NOT_KNOWN)
@@ -41,7 +50,8 @@ class FollowCase:
     def _latest(self, asked: Asked) -> Outcome:
         case = self._cases.latest_here()
         if case is None:
-            return answered(asked, says("which_case"), result=Result.ASKED_BACK)
+            outcome = answered(asked, says("which_case"), result=Result.ASKED_BACK)
+            return replace(outcome, remember=replace(outcome.remember, awaits_code=True))
         return _tell(asked, case)
 
 

@@ -20,6 +20,7 @@ from actions.action import (
 )
 from actions.cases import CaseCode, CaseKind, Report
 from actions.deadlines import Calendar
+from actions.triage import Ears, Heard
 
 _ORDER = tuple(Step)
 _LONGEST = 4000
@@ -46,16 +47,16 @@ _CHOICES: dict[Step, tuple[Choice, ...]] = {
     ),
 }
 
+_SKIPPED = dict.fromkeys((Step.WHERE, Step.WHEN, Step.NAME, Step.CONTACT), SKIP)
+_HEARD = {
+    Heard.REFUSE: {Step.CONSENT: NO, Step.SUMMARY: CANCEL},
+    Heard.AGREE: {Step.CONSENT: YES, Step.SUMMARY: SEND},
+    Heard.SKIP: _SKIPPED,
+    Heard.START_OVER: {Step.SUMMARY: AGAIN},
+}
 _WORDS = {
     "affirm": {Step.CONSENT: YES, Step.SUMMARY: SEND, Step.WHAT: KEEP},
-    "deny": {
-        Step.CONSENT: NO,
-        Step.SUMMARY: CANCEL,
-        Step.WHERE: SKIP,
-        Step.WHEN: SKIP,
-        Step.NAME: SKIP,
-        Step.CONTACT: SKIP,
-    },
+    "deny": {Step.CONSENT: NO, Step.SUMMARY: CANCEL, **_SKIPPED},
     "change_answer": {Step.SUMMARY: AGAIN},
 }
 
@@ -64,9 +65,10 @@ class TakeCase:
     """The case form: opens, goes on from step to step, and gives a case when it is sent."""
 
     def __init__(
-        self, calendar: Calendar, draw_code: Callable[[], CaseCode] = CaseCode.draw
+        self, calendar: Calendar, ears: Ears, draw_code: Callable[[], CaseCode] = CaseCode.draw
     ) -> None:
         self._calendar = calendar
+        self._ears = ears
         self._draw_code = draw_code
 
     def open(self, asked: Asked) -> Outcome:
@@ -150,15 +152,33 @@ class TakeCase:
 
     def _said(self, asked: Asked, form: Form) -> str | None:
         meant = asked.understanding
+        for heard, values in _HEARD.items():
+            if form.step in values and self._ears.hears(heard, asked.text):
+                return values[form.step]
         for intent, values in _WORDS.items():
             if meant.intents.get(intent, 0.0) >= 0.6 and form.step in values:
                 return values[form.step]
         return None
 
+    def skips(self, asked: Asked) -> bool:
+        """Whether a text leaves the open question unanswered rather than the whole form."""
+        form = asked.memory.form
+        return form is not None and self._said(asked, form) == SKIP
+
+    def start_over(self, asked: Asked) -> Outcome:
+        """Asks the first question again; what was told is offered to be kept."""
+        form = asked.memory.form
+        assert form is not None
+        return self._again(asked, form)
+
+    def _again(self, asked: Asked, form: Form) -> Outcome:
+        told = form.answers.get("what")
+        return self.ask(asked, Form(form.kind, Step.WHAT, form.since, draft=told))
+
     def _fill(self, asked: Asked, form: Form, value: str | None) -> Outcome:
-        answer = form.draft if value == KEEP else asked.text.strip()
         if form.step is Step.CONSENT:
-            return self.ask(asked, _next(form))
+            return self.ask(asked, _consented(form))
+        answer = form.draft if value == KEEP else asked.text.strip()
         if value == SKIP:
             return self.ask(asked, _next(form))
         if not answer:
@@ -170,9 +190,7 @@ class TakeCase:
 
     def _finish(self, asked: Asked, form: Form, value: str | None) -> Outcome:
         if value == AGAIN:
-            return self.ask(
-                asked, Form(form.kind, Step.WHAT, form.since, draft=form.answers.get("what"))
-            )
+            return self._again(asked, form)
         if value != SEND:
             return self.ask(asked, form, "summary_needs_choice")
         code = self._draw_code()
@@ -193,6 +211,14 @@ class TakeCase:
             events=(CaseTaken(code, form.kind, report, due_on),),
             case_kind=form.kind,
         )
+
+
+def _consented(form: Form) -> Form:
+    """After consent; a story that was told already is the first answer."""
+    if form.draft is None:
+        return replace(form, step=Step.WHAT)
+    answers = {Step.WHAT.value: form.draft}
+    return replace(form, step=Step.WHERE, answers=answers, draft=None)
 
 
 def _next(form: Form) -> Form:

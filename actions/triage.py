@@ -25,6 +25,10 @@ class Heard(StrEnum):
     GO_BACK = "go_back"
     PERSON = "person"
     QUESTION = "question"
+    START_OVER = "start_over"
+    AGREE = "agree"
+    REFUSE = "refuse"
+    SKIP = "skip"
 
 
 class Phrases(Strict):
@@ -142,6 +146,8 @@ _INTENTS = {Heard.CANCEL: "cancel", Heard.GO_BACK: "go_back", Heard.PERSON: "han
 
 
 def _short_command(meant: Understanding, ears: Ears) -> Heard | None:
+    if ears.hears(Heard.START_OVER, meant.text):
+        return Heard.START_OVER
     short = len(meant.normalized.split()) <= _SHORT
     for heard, intent in _INTENTS.items():
         if ears.hears(heard, meant.text):

@@ -11,6 +11,7 @@ from actions.action import (
     Choice,
     Command,
     Draft,
+    Memory,
     Outcome,
     Press,
     Result,
@@ -41,7 +42,9 @@ from actions.warn_emergency import warn_emergency
 _ASKS_IN_FORM = 0.8
 _UNSURE = 0.35
 _BORDER = 0.5
+_BORDER_OF_A_STORY = 0.1
 _FOLLOWS = 0.1
+_ASKS_BARELY = 0.25
 _SIDE_QUESTIONS = {
     "ask_procedure",
     "ask_conduct",
@@ -51,6 +54,9 @@ _SIDE_QUESTIONS = {
     "help_menu",
     "ask_about_complaint_procedure",
 }
+
+
+_SURELY_OTHER = {"ask_procedure", "ask_conduct", "bring_case", "hand_over", "greet", "thanks"}
 
 
 class Intent(Strict):
@@ -87,7 +93,7 @@ class Dialogue:
         self, knowledge: Knowledge, intents: tuple[Intent, ...], ears: Ears, calendar: Calendar
     ) -> None:
         self._ears = ears
-        self._form = TakeCase(calendar)
+        self._form = TakeCase(calendar, ears)
         self._hand_over = HandOver(calendar)
         self._answer = Answer(knowledge)
         self._conduct = AdviseConduct(knowledge)
@@ -99,6 +105,12 @@ class Dialogue:
 
     def act(self, asked: Asked, cases: Cases) -> Outcome:
         """What is done with one message."""
+        outcome = self._act(asked, cases)
+        if outcome.remember.awaits_code and asked.memory.awaits_code:
+            return replace(outcome, remember=replace(outcome.remember, awaits_code=False))
+        return outcome
+
+    def _act(self, asked: Asked, cases: Cases) -> Outcome:
         if asked.press is None:
             heard = first_heard(asked, self._ears)
             if heard is not None:
@@ -117,7 +129,11 @@ class Dialogue:
             case Heard.DENUNCIATION:
                 return self._redirect[CaseKind.DENUNCIATION](asked)
             case Heard.PERSON:
-                return self._hand_over(asked)
+                return self._aside(asked, self._hand_over(asked))
+            case Heard.START_OVER:
+                return self._form.start_over(asked) if open_form else _forget(asked)
+            case Heard.CANCEL if self._form.skips(asked):
+                return self._form.go_on(asked)
             case Heard.CANCEL if open_form:
                 return self._form.cancel(asked)
             case Heard.GO_BACK if open_form:
@@ -162,12 +178,22 @@ class Dialogue:
         meant = asked.understanding
         if _follows_up(asked):
             return self._answer(asked)
+        if asked.memory.awaits_code and meant.intent not in _SURELY_OTHER:
+            return FollowCase(cases).typed(asked)
         if meant.intent is None or meant.confidence < _UNSURE:
             return self._not_understood(asked)
-        asks, brings = meant.intents.get("ask_conduct", 0.0), meant.intents.get("bring_case", 0.0)
-        if min(asks, brings) >= _BORDER * max(asks, brings) and asks + brings >= _ASKS_IN_FORM:
+        if self._between_rule_and_case(meant):
             return _which_way(asked)
         return self._verb(meant.intent, cases)(asked)
+
+    def _between_rule_and_case(self, meant: Understanding) -> bool:
+        """Whether a rule may be asked for or a case be brought; who asks nothing, brings rather."""
+        asks, brings = meant.intents.get("ask_conduct", 0.0), meant.intents.get("bring_case", 0.0)
+        if asks + brings < _ASKS_IN_FORM:
+            return False
+        questions = "?" in meant.text or self._ears.hears(Heard.QUESTION, meant.text)
+        least = _BORDER if questions or brings > asks else _BORDER_OF_A_STORY
+        return min(asks, brings) >= least * max(asks, brings)
 
     def _verb(self, intent: str, cases: Cases) -> Verb:
         entry = self._intents.get(intent)
@@ -200,12 +226,18 @@ class Dialogue:
         return redirect(asked) if redirect else self._form.open(asked)
 
 
+def _forget(asked: Asked) -> Outcome:
+    """Starts from the beginning: nothing of the conversation is remembered."""
+    return replace(greet(asked), remember=Memory())
+
+
 def _follows_up(asked: Asked) -> bool:
-    """Whether a short text asks a facet of the procedure that was talked about."""
+    """Whether a short text asks a facet: of the procedure talked about, or of one to be named."""
     meant, memory = asked.understanding, asked.memory
     short = len(meant.normalized.split()) <= FOLLOW_UP_WORDS
-    likely = meant.intents.get("ask_procedure", 0.0) >= _FOLLOWS
-    return short and likely and bool(meant.facets) and bool(memory.facets)
+    doubt = _FOLLOWS if memory.facets else _ASKS_BARELY
+    likely = meant.intents.get("ask_procedure", 0.0) >= doubt
+    return short and likely and bool(meant.facets) and meant.confidence < _ASKS_IN_FORM
 
 
 def _asks_aside(meant: Understanding, step: Step, ears: Ears) -> bool:

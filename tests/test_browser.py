@@ -171,7 +171,6 @@ class Chat:
         """Brings a case with the buttons of the form; gives its code."""
         await self.says(story)
         await self.presses("Đồng ý")
-        await self.presses("Giữ nội dung trên")
         await self.says("quầy số 3")
         await self.says("sáng thứ hai")
         await self.presses("Gửi không nêu tên")

@@ -277,7 +277,6 @@ async def _everything_personal(
     fake_nlu.knows("đèn đường hỏng đã hai tháng nay", "bring_case", kind="feedback")
     await citizen.says("đèn đường hỏng đã hai tháng nay")
     await citizen.presses("Đồng ý")
-    await citizen.presses("Giữ nội dung trên")
     for told in ("tổ 5", "hôm qua", "Nguyễn Thị Ví Dụ", "0900 000 000"):
         await citizen.says(told)
     code = CaseCode.parse(case_code(await citizen.presses("Gửi")))

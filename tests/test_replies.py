@@ -42,7 +42,7 @@ from actions.not_understood import NotUnderstood
 from actions.redirect import Redirect
 from actions.take_case import TakeCase
 from actions.warn_emergency import warn_emergency
-from bot.dialogue import load_intents
+from bot.dialogue import load_ears, load_intents
 from bot.message import Block, ChoicesBlock, TextBlock
 from bot.replies import Reply
 from bot.settings import CHECKOUT
@@ -333,6 +333,7 @@ class One(Nobody):
 
 
 CODE = CaseCode.draw()
+EARS = load_ears(CHECKOUT / "data" / "vocabulary" / "heard_first.yml")
 NOON = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 
 
@@ -411,7 +412,7 @@ def _fixed(house: House, message: Asked) -> Iterator[tuple[Outcome, Asked]]:
 
 
 def _forms(calendar: Calendar, message: Asked) -> Iterator[tuple[Outcome, Asked]]:
-    verb = TakeCase(calendar)
+    verb = TakeCase(calendar, EARS)
     for kind in (CaseKind.FEEDBACK, CaseKind.PROPOSAL):
         for form in every_form(kind):
             at = replace(message, memory=Memory(form=form))
@@ -626,6 +627,6 @@ def test_words_of_a_citizen_are_never_read_as_a_template(house: House) -> None:
     message = asked(house, date(2026, 11, 24))
     told = {"what": "{{ office.phone }} {% if"}
     form = Form(CaseKind.FEEDBACK, Step.SUMMARY, since=NOON, answers=told)
-    question = TakeCase(Calendar(())).question(form, message)
+    question = TakeCase(Calendar(()), EARS).question(form, message)
     text = words(worded(house, Outcome(Result.ANSWERED, (question,), Memory()), message))
     assert "{{ office.phone }} {% if" in text

@@ -73,7 +73,6 @@ async def filed(citizen: Citizen, fake_nlu: FakeNlu) -> str:
     turn = await citizen.says(story)
     assert turn.outcome.result is Result.FORM
     await citizen.presses("Đồng ý")
-    await citizen.presses("Giữ nội dung trên")
     await citizen.says("quầy số 3")
     await citizen.says("sáng thứ hai")
     await citizen.presses("Gửi không nêu tên")
@@ -491,3 +490,68 @@ async def test_english_in_our_field_gets_a_bilingual_answer(
     turn = await citizen.says("birth certificate documents")
     assert "This assistant answers in Vietnamese" in words(turn)
     assert turn.outcome.procedure == "dang_ky_khai_sinh"
+
+
+async def test_consent_is_understood_in_the_citizens_words_without_nlu(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("đèn đường tổ 5 hỏng cả tuần", "bring_case", kind="feedback")
+    await citizen.says("đèn đường tổ 5 hỏng cả tuần")
+    refused = await citizen.says("không, tôi không đồng ý cho lưu thông tin")
+    assert refused.outcome.result is Result.CANCELLED
+    await citizen.says("đèn đường tổ 5 hỏng cả tuần")
+    fake_nlu.fails = "broken"
+    where = await citizen.says("ừ tôi đồng ý")
+    assert "ở đâu" in words(where)
+    assert "“đèn đường tổ 5 hỏng cả tuần”" in words(where)
+    when = await citizen.says("bỏ qua")
+    assert "khi nào" in words(when)
+    await citizen.says("tối qua")
+    summary = await citizen.says("tôi không muốn để tên")
+    assert "không nêu tên" in words(summary)
+    sent = await citizen.says("gửi đi")
+    assert sent.outcome.result is Result.CASE_TAKEN
+
+
+async def test_start_over_forgets_the_topic_and_asks_the_forms_first_question_again(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("khai sinh cần gì", "ask_procedure", facets=("documents",), topic=KHAI_SINH)
+    fake_nlu.knows("lệ phí bao nhiêu", "ask_procedure", confidence=0.6, facets=("fee",))
+    await citizen.says("khai sinh cần gì")
+    await citizen.says("bắt đầu lại từ đầu")
+    turn = await citizen.says("lệ phí bao nhiêu")
+    assert turn.outcome.result is Result.ASKED_BACK
+    fake_nlu.knows("đường ngập cả tuần không ai dọn", "bring_case", kind="feedback")
+    await citizen.says("đường ngập cả tuần không ai dọn")
+    await citizen.presses("Đồng ý")
+    again = await citizen.says("làm lại từ đầu")
+    assert "giữ nội dung này" in words(again)
+
+
+async def test_an_answer_to_the_question_for_a_code_is_read_as_a_code(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("phản ánh của tôi đến đâu rồi", "follow_case")
+    fake_nlu.knows("mã là PA-0000-ZZZZ", "gibberish")
+    await citizen.says("phản ánh của tôi đến đâu rồi")
+    turn = await citizen.says("mã là PA-0000-ZZZZ")
+    assert "MC-XXXX-XXXX-X" in words(turn)
+    assert turn.outcome.remember.awaits_code is False
+
+
+async def test_a_story_without_a_question_is_asked_whether_to_be_sent(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    text = "cô tiếp nhận ném giấy tờ trả lại rồi mắng mẹ tôi"
+    fake_nlu.knows(
+        text,
+        "ask_conduct",
+        confidence=0.8,
+        also={"bring_case": 0.15},
+        kind="feedback",
+        topic=("cau_gat_voi_dan", "situation"),
+    )
+    turn = await citizen.says(text)
+    assert turn.outcome.case_kind == "feedback"
+    assert "Tôi muốn gửi phản ánh về việc này" in [c.label for c in citizen.offered]

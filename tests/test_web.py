@@ -405,7 +405,7 @@ async def test_an_unknown_and_a_foreign_button_get_a_polite_reply(
         for token in (visitor.offered["Đồng ý"], "no-such-token", "a" * 64):
             assert (await stranger.press(token))[0] == 202
             assert "không còn dùng được" in (await theirs.reply()).text
-        assert "giữ nội dung này" in (await visitor.presses(mine, "Đồng ý")).text
+        assert "Tôi ghi nội dung" in (await visitor.presses(mine, "Đồng ý")).text
 
 
 async def test_too_many_messages_wait_a_minute(parts: Parts, store: Store) -> None:

@@ -138,7 +138,7 @@ def turn_json(text: str, turn: Turn, knowledge: Knowledge, day: date) -> dict[st
     return {
         "text": text,
         "intent": meant.intent,
-        "facet": list(meant.facets) if outcome.procedure or outcome.facets else [],
+        "facet": list(outcome.facets),
         "procedure": procedure_json(knowledge, outcome.procedure, outcome.variant),
         "rule": rule_json(knowledge, outcome.rule),
         "conclusion": outcome.conclusion,

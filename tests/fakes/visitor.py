@@ -169,7 +169,6 @@ class Visitor:
         """Brings a case through the form, without a name; gives its code."""
         await self.says(stream, story)
         await self.presses(stream, "Đồng ý")
-        await self.presses(stream, "Giữ nội dung trên")
         await self.says(stream, "quầy số 3")
         await self.says(stream, "sáng thứ hai")
         await self.presses(stream, "Gửi không nêu tên")
