@@ -141,11 +141,17 @@ class Answer:
         if asked.memory.topic is None and asked.memory.facets:
             return asked.memory.facets
         facets = asked.understanding.facets
-        only_named = not facets or facets == (Facet.OVERVIEW,)
         short = len(asked.understanding.normalized.split()) <= FOLLOW_UP_WORDS
-        if only_named and short and asked.memory.topic not in {None, found.id}:
-            return asked.memory.facets or (Facet.OVERVIEW,)
+        if short and asked.memory.facets and self._asks_the_same(asked, found, facets):
+            return asked.memory.facets
         return facets or (Facet.OVERVIEW,)
+
+    def _asks_the_same(self, asked: Asked, found: Found, facets: Sequence[Facet]) -> bool:
+        """Whether the same is asked of another procedure ("and marriage?") or province."""
+        if not facets or tuple(facets) == (Facet.OVERVIEW,):
+            return asked.memory.topic != found.id
+        province = self._knowledge.province_in(asked.understanding.normalized)
+        return tuple(facets) == (Facet.PLACE,) and province is not None
 
     def _tell(
         self, asked: Asked, procedure: Procedure, variant_id: str | None, facets: tuple[Facet, ...]

@@ -114,14 +114,14 @@ class Dialogue:
         if asked.press is None:
             heard = first_heard(asked, self._ears)
             if heard is not None:
-                return self._heard(heard, asked)
+                return self._heard(heard, asked, cases)
         if asked.memory.form is not None:
             return self._in_form(asked, cases)
         if asked.press is not None:
             return self._pressed(asked, cases)
         return self._by_intent(asked, cases)
 
-    def _heard(self, heard: Heard, asked: Asked) -> Outcome:
+    def _heard(self, heard: Heard, asked: Asked, cases: Cases) -> Outcome:
         open_form = asked.memory.form is not None
         match heard:
             case Heard.EMERGENCY:
@@ -135,11 +135,21 @@ class Dialogue:
             case Heard.CANCEL if self._form.skips(asked):
                 return self._form.go_on(asked)
             case Heard.CANCEL if open_form:
-                return self._form.cancel(asked)
+                return self._cancelled(asked, cases)
             case Heard.GO_BACK if open_form:
                 return self._form.go_back(asked)
             case _:
                 return Say("nothing_open", Result.ANSWERED)(asked)
+
+    def _cancelled(self, asked: Asked, cases: Cases) -> Outcome:
+        """The form is dropped; a question in the same message is answered."""
+        dropped, meant = self._form.cancel(asked), asked.understanding
+        if meant.intent not in _SIDE_QUESTIONS or meant.confidence < _UNSURE:
+            return dropped
+        answer = self._verb(meant.intent, cases)(replace(asked, memory=dropped.remember))
+        return replace(
+            answer, says=(*dropped.says, *answer.says), events=dropped.events + answer.events
+        )
 
     def _in_form(self, asked: Asked, cases: Cases) -> Outcome:
         form = asked.memory.form

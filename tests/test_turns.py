@@ -555,3 +555,30 @@ async def test_a_story_without_a_question_is_asked_whether_to_be_sent(
     turn = await citizen.says(text)
     assert turn.outcome.case_kind == "feedback"
     assert "Tôi muốn gửi phản ánh về việc này" in [c.label for c in citizen.offered]
+
+
+async def test_a_refusal_with_a_question_ends_the_form_and_answers(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("đường hỏng cả tháng nay rồi", "bring_case", kind="feedback")
+    text = "thôi em không phản ánh nữa đâu, lệ phí khai sinh bao nhiêu"
+    fake_nlu.knows(text, "ask_procedure", facets=("fee",), topic=KHAI_SINH)
+    await citizen.says("đường hỏng cả tháng nay rồi")
+    turn = await citizen.says(text)
+    assert turn.outcome.remember.form is None
+    assert "không thu" in words(turn)
+    assert not await _kept_words(citizen, "đường hỏng")
+
+
+async def test_and_in_another_province_asks_the_same_again(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("lệ phí khai sinh quá hạn", "ask_procedure", facets=("fee",), topic=KHAI_SINH)
+    fake_nlu.knows("ở Hải Phòng thì sao", "ask_procedure", facets=("place",))
+    fake_nlu.knows("cho hỏi về khai sinh", "ask_procedure", facets=("overview",), topic=KHAI_SINH)
+    await citizen.says("lệ phí khai sinh quá hạn")
+    turn = await citizen.says("ở Hải Phòng thì sao")
+    assert turn.outcome.facets == ("fee",)
+    assert "8.000 đồng" in words(turn)
+    whole = await citizen.says("cho hỏi về khai sinh")
+    assert whole.outcome.facets == ("overview",)
