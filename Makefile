@@ -37,7 +37,7 @@ check: .venv/.ready  ## format, lint, types, imports, data; no tests
 
 nlu/.venv/.ready: nlu/pyproject.toml nlu/uv.lock | python uv
 	@echo "== environment of nlu (Rasa; the first time this takes minutes) =="
-	@cd nlu && $(UV) sync --frozen --python 3.11 --quiet && touch .venv/.ready
+	@cd nlu && $(UV) sync --frozen --python 3.11 && touch .venv/.ready
 
 .PHONY: python uv
 python:

@@ -113,12 +113,14 @@ class Answer:
         facets = self._facets(asked, found)
         if isinstance(topic, Procedure):
             return self._tell(asked, topic, found.variant, facets)
-        assert isinstance(topic, CatalogueEntry)
-        return self._only_named(asked, topic, facets)
+        if isinstance(topic, CatalogueEntry):
+            return self._only_named(asked, topic, facets)
+        return self._ask_back(asked, [])
 
     def _meant(self, asked: Asked) -> tuple[Found | None, list[Found]]:
-        if asked.press and asked.press.topic:
-            return Found(asked.press.topic, 1.0, asked.press.value), []
+        if asked.press:
+            topic = asked.press.topic
+            return (Found(topic, 1.0, asked.press.value) if topic else None), []
         found = list(asked.understanding.procedures)
         if found and found[0].score >= SURE and not _too_close(found):
             return found[0], []
@@ -138,9 +140,10 @@ class Answer:
     def _facets(self, asked: Asked, found: Found) -> tuple[Facet, ...]:
         if asked.press:
             return asked.press.facets or (Facet.OVERVIEW,)
-        if asked.memory.topic is None and asked.memory.facets:
-            return asked.memory.facets
         facets = asked.understanding.facets
+        asks_none = not facets or facets == (Facet.OVERVIEW,)
+        if asks_none and asked.memory.topic is None and asked.memory.facets:
+            return asked.memory.facets
         short = len(asked.understanding.normalized.split()) <= FOLLOW_UP_WORDS
         if short and asked.memory.facets and self._asks_the_same(asked, found, facets):
             return asked.memory.facets
@@ -212,6 +215,7 @@ class Answer:
             ),
             petitions=[(p.name, both[0]) for p, both in told],
             basis=basis,
+            review=self._knowledge.review(petitions[0].id, asked.day),
         )
         remember = replace(asked.memory, misses=0)
         return Outcome(Result.ANSWERED, (reply,), remember, basis=basis)

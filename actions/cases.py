@@ -1,5 +1,6 @@
 """Cases: their kinds, codes, states and the moves between states."""
 
+import re
 import secrets
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -78,6 +79,7 @@ class NotACode(ValueError):  # noqa: N818 - a fact, not a failure
 _ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 _PREFIX = "MC"
 _LENGTH = 8
+_CODE_LIKE = re.compile(r"(?i)\bmc[- ]?[0-9a-z]{4}[- ]?[0-9a-z]{4}[- ]?[0-9a-z]\b")
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ class CaseCode:
 
     def __str__(self) -> str:
         return f"{_PREFIX}-{self.value[:4]}-{self.value[4:8]}-{self.value[8:]}"
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """What looks like case codes in a text, right or mistyped."""
+    return tuple(_CODE_LIKE.findall(text))
 
 
 def _check_character(body: str) -> str:

@@ -7,6 +7,13 @@ from actions.action import Asked, Outcome, Result, answered, says
 from actions.cases import Case, CaseCode, NotACode
 
 _LONGEST_CODE = 40
+_FEW_WORDS = 6
+
+
+def looks_like_code(text: str) -> bool:
+    """Whether a short text may be an attempt at a case code: letters and digits together."""
+    short = len(text.split()) <= _FEW_WORDS
+    return short and any(letter.isdigit() for letter in text)
 
 
 class Cases(Protocol):

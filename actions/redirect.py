@@ -41,6 +41,7 @@ class Redirect:
             *_ways(self._kind, topic),
             sections=told,
             basis=basis,
+            review=self._knowledge.review(topic, asked.day),
             dropped_form=asked.memory.form is not None,
         )
         return Outcome(

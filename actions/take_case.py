@@ -50,14 +50,17 @@ _CHOICES: dict[Step, tuple[Choice, ...]] = {
 _SKIPPED = dict.fromkeys((Step.WHERE, Step.WHEN, Step.NAME, Step.CONTACT), SKIP)
 _HEARD = {
     Heard.REFUSE: {Step.CONSENT: NO, Step.SUMMARY: CANCEL},
-    Heard.AGREE: {Step.CONSENT: YES, Step.SUMMARY: SEND},
     Heard.SKIP: _SKIPPED,
     Heard.START_OVER: {Step.SUMMARY: AGAIN},
 }
+_AGREED = {Step.CONSENT: YES, Step.SUMMARY: SEND}
+_SHORT_YES = 4
+"""A longer yes may hold a "but": it sends nothing."""
+
 _WORDS = {
-    "affirm": {Step.CONSENT: YES, Step.SUMMARY: SEND, Step.WHAT: KEEP},
-    "deny": {Step.CONSENT: NO, Step.SUMMARY: CANCEL, **_SKIPPED},
-    "change_answer": {Step.SUMMARY: AGAIN},
+    "change_answer": (0.5, {Step.SUMMARY: AGAIN}),
+    "affirm": (0.8, {**_AGREED, Step.WHAT: KEEP}),
+    "deny": (0.6, {Step.CONSENT: NO, Step.SUMMARY: CANCEL, **_SKIPPED}),
 }
 
 
@@ -76,6 +79,8 @@ class TakeCase:
         kind = asked.understanding.kind
         if kind not in {CaseKind.FEEDBACK, CaseKind.PROPOSAL}:
             kind = CaseKind.FEEDBACK
+        if asked.press and asked.press.value:
+            kind = CaseKind(asked.press.value)
         draft = asked.memory.draft if asked.press else Draft(asked.text.strip(), asked.now)
         told = draft.text if draft and len(draft.text.split()) >= _SHORTEST_STORY else None
         since = draft.at if draft else asked.now
@@ -112,7 +117,7 @@ class TakeCase:
     def keep_aside(self, asked: Asked, text: str) -> Form | None:
         """The open form, with a text kept aside where it may have been meant as the story."""
         form = asked.memory.form
-        if form is None or form.step is not Step.WHAT:
+        if form is None or form.step is not Step.WHAT or form.draft or asked.press:
             return form
         return replace(form, draft=text)
 
@@ -155,9 +160,12 @@ class TakeCase:
         for heard, values in _HEARD.items():
             if form.step in values and self._ears.hears(heard, asked.text):
                 return values[form.step]
-        for intent, values in _WORDS.items():
-            if meant.intents.get(intent, 0.0) >= 0.6 and form.step in values:
+        for intent, (sure, values) in _WORDS.items():
+            if meant.intents.get(intent, 0.0) >= sure and form.step in values:
                 return values[form.step]
+        agrees = self._ears.hears(Heard.AGREE, asked.text)
+        if agrees and form.step in _AGREED and len(asked.text.split()) <= _SHORT_YES:
+            return _AGREED[form.step]
         return None
 
     def skips(self, asked: Asked) -> bool:
@@ -180,7 +188,7 @@ class TakeCase:
             return self.ask(asked, _consented(form))
         answer = form.draft if value == KEEP else asked.text.strip()
         if value == SKIP:
-            return self.ask(asked, _next(form))
+            return self.ask(asked, _next(_without(form, form.step)))
         if not answer:
             return self.ask(asked, form, "answer_in_words")
         if len(answer) > _LONGEST:
@@ -211,6 +219,12 @@ class TakeCase:
             events=(CaseTaken(code, form.kind, report, due_on),),
             case_kind=form.kind,
         )
+
+
+def _without(form: Form, step: Step) -> Form:
+    """A form whose answer to one question is taken back; without a name there is no contact."""
+    gone = {step.value, Step.CONTACT.value} if step is Step.NAME else {step.value}
+    return replace(form, answers={k: v for k, v in form.answers.items() if k not in gone})
 
 
 def _consented(form: Form) -> Form:

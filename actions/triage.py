@@ -13,7 +13,7 @@ from pydantic import Field
 from actions.action import Asked, Understanding
 from actions.cases import CaseKind
 from actions.knowledge.dated import Line, Strict
-from nlu.text import fold, has_diacritics, normalize
+from nlu.text import clean, fold, has_diacritics, normalize
 
 
 class Heard(StrEnum):
@@ -58,6 +58,7 @@ class Ears:
 
     def score(self, heard: Heard, text: str) -> int:
         """The sum of the weights of the phrases that stand in the text."""
+        text = clean(text)
         folded = fold(text)
         if folded in self._whole[heard]:
             return self._threshold[heard]

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import RootModel
+from pydantic import RootModel, model_validator
 
 from actions.action import (
     Asked,
@@ -26,10 +27,10 @@ from actions.answer_english import AnswerEnglish
 from actions.cases import CaseKind
 from actions.deadlines import Calendar
 from actions.erase_data import erase_data
-from actions.follow_case import Cases, FollowCase
+from actions.follow_case import Cases, FollowCase, looks_like_code
 from actions.greet import greet
 from actions.hand_over import HandOver
-from actions.knowledge import Knowledge
+from actions.knowledge import BadData, Knowledge, Problem
 from actions.knowledge.dated import Line, Strict
 from actions.knowledge.reading import read_one
 from actions.not_understood import NotUnderstood
@@ -44,6 +45,8 @@ _UNSURE = 0.35
 _BORDER = 0.5
 _BORDER_OF_A_STORY = 0.1
 _FOLLOWS = 0.1
+_ERASES = 0.7
+_COMPLAINS = 0.7
 _ASKS_BARELY = 0.25
 _SIDE_QUESTIONS = {
     "ask_procedure",
@@ -56,16 +59,31 @@ _SIDE_QUESTIONS = {
 }
 
 
-_SURELY_OTHER = {"ask_procedure", "ask_conduct", "bring_case", "hand_over", "greet", "thanks"}
-
-
 class Intent(Strict):
     """One line of `data/intents.yml`: which verb answers an intent."""
 
     id: Line
-    verb: Line
+    verb: Literal[
+        "greet",
+        "answer",
+        "answer_english",
+        "advise_conduct",
+        "take_case",
+        "follow_case",
+        "hand_over",
+        "erase_data",
+        "warn_emergency",
+        "say",
+        "not_understood",
+    ]
     reply: Line | None = None
     outcome: Result | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.verb == "say" and not (self.reply and self.outcome):
+            raise ValueError("verb `say` needs `reply` and `outcome`")
+        return self
 
 
 class _Intents(RootModel[tuple[Intent, ...]]):
@@ -83,7 +101,13 @@ def load_intents(path: Path) -> tuple[Intent, ...]:
 
 def load_ears(path: Path) -> Ears:
     """The phrases of `data/vocabulary/heard_first.yml`."""
-    return Ears(read_one(path, _HeardFirst).root)
+    lists = read_one(path, _HeardFirst).root
+    missing = [
+        Problem(path.name, heard, "is missing: add the list") for heard in set(Heard) - set(lists)
+    ]
+    if missing:
+        raise BadData(missing)
+    return Ears(lists)
 
 
 class Dialogue:
@@ -106,9 +130,12 @@ class Dialogue:
     def act(self, asked: Asked, cases: Cases) -> Outcome:
         """What is done with one message."""
         outcome = self._act(asked, cases)
-        if outcome.remember.awaits_code and asked.memory.awaits_code:
-            return replace(outcome, remember=replace(outcome.remember, awaits_code=False))
-        return outcome
+        remember = outcome.remember
+        if remember.awaits_code and asked.memory.awaits_code:
+            remember = replace(remember, awaits_code=False)
+        if remember.draft is not None and remember.draft is asked.memory.draft:
+            remember = replace(remember, draft=None)
+        return replace(outcome, remember=remember)
 
     def _act(self, asked: Asked, cases: Cases) -> Outcome:
         if asked.press is None:
@@ -129,7 +156,7 @@ class Dialogue:
             case Heard.DENUNCIATION:
                 return self._redirect[CaseKind.DENUNCIATION](asked)
             case Heard.PERSON:
-                return self._aside(asked, self._hand_over(asked))
+                return self._aside(asked, self._hand_over(asked), may_be_story=False)
             case Heard.START_OVER:
                 return self._form.start_over(asked) if open_form else _forget(asked)
             case Heard.CANCEL if self._form.skips(asked):
@@ -154,15 +181,20 @@ class Dialogue:
     def _in_form(self, asked: Asked, cases: Cases) -> Outcome:
         form = asked.memory.form
         assert form is not None
+        if _wants_erasure(asked):
+            return erase_data(asked)
+        if asked.press is None and form.step is Step.WHAT and _complains(asked.understanding):
+            return self._redirect[CaseKind.COMPLAINT](asked)
         if asked.press is not None and asked.press.command is not Command.FORM:
             return self._aside(asked, self._pressed(asked, cases))
         if asked.press is None and _asks_aside(asked.understanding, form.step, self._ears):
             return self._aside(asked, self._verb(asked.understanding.intent or "", cases)(asked))
         return self._form.go_on(asked)
 
-    def _aside(self, asked: Asked, outcome: Outcome) -> Outcome:
-        """A question in the middle of a form is answered, and the form's question is put again."""
-        form = self._form.keep_aside(asked, asked.text)
+    def _aside(self, asked: Asked, outcome: Outcome, *, may_be_story: bool = True) -> Outcome:
+        """What is said in the middle of a form is followed by the form's question, put again."""
+        kept = self._form.keep_aside(asked, asked.text)
+        form = kept if may_be_story else asked.memory.form
         if form is None or outcome.result is Result.FORM:
             return outcome
         told = tuple(replace(reply, choices=()) for reply in outcome.says)
@@ -176,7 +208,8 @@ class Dialogue:
         assert asked.press is not None
         match asked.press.command:
             case Command.OPEN_FORM:
-                return self._form.open(asked)
+                redirect = self._redirect.get(CaseKind(asked.press.value or CaseKind.FEEDBACK))
+                return redirect(asked) if redirect else self._form.open(asked)
             case Command.FORM:
                 return Say("nothing_open", Result.ANSWERED)(asked)
             case Command.ERASE:
@@ -188,8 +221,10 @@ class Dialogue:
         meant = asked.understanding
         if _follows_up(asked):
             return self._answer(asked)
-        if asked.memory.awaits_code and meant.intent not in _SURELY_OTHER:
+        if asked.memory.awaits_code and looks_like_code(asked.text):
             return FollowCase(cases).typed(asked)
+        if meant.intent is None and "case_code" in meant.entities:
+            return FollowCase(cases)(asked)
         if meant.intent is None or meant.confidence < _UNSURE:
             return self._not_understood(asked)
         if self._between_rule_and_case(meant):
@@ -241,6 +276,19 @@ def _forget(asked: Asked) -> Outcome:
     return replace(greet(asked), remember=Memory())
 
 
+def _wants_erasure(asked: Asked) -> bool:
+    """Whether erasure is asked for, or confirmed, while a form is open."""
+    if asked.press is not None:
+        return asked.press.command is Command.ERASE
+    return asked.understanding.intents.get("erase_data", 0.0) >= _ERASES
+
+
+def _complains(meant: Understanding) -> bool:
+    """Whether a story told in a form is rather a complaint, which needs a signed petition."""
+    brings = meant.intents.get("bring_case", 0.0) >= _BORDER
+    return brings and meant.kinds.get(CaseKind.COMPLAINT, 0.0) >= _COMPLAINS
+
+
 def _follows_up(asked: Asked) -> bool:
     """Whether a short text asks a facet: of the procedure talked about, or of one to be named."""
     meant, memory = asked.understanding, asked.memory
@@ -261,17 +309,19 @@ def _asks_aside(meant: Understanding, step: Step, ears: Ears) -> bool:
 
 def _which_way(asked: Asked) -> Outcome:
     """Asks whether a rule is asked for or a case is brought, when both are about as likely."""
-    likely = asked.understanding.situations
+    likely, kind = asked.understanding.situations, asked.understanding.kind
     topic = likely[0].id if likely else None
+    redirected = kind in {CaseKind.DENUNCIATION, CaseKind.COMPLAINT}
     return Outcome(
         Result.ASKED_BACK,
         (
             says(
                 "which_way",
                 Choice("way_ask", Press(Command.ASK, "ask_conduct", topic)),
-                Choice("way_case", Press(Command.OPEN_FORM)),
+                Choice("way_case", Press(Command.OPEN_FORM, value=kind)),
             ),
         ),
-        replace(asked.memory, draft=Draft(asked.text, asked.now)),
-        case_kind=asked.understanding.kind,
+        replace(asked.memory, draft=None if redirected else Draft(asked.text, asked.now)),
+        case_kind=kind,
+        keeps_words=not redirected,
     )

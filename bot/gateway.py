@@ -140,7 +140,7 @@ def _working(parts: Parts) -> Context:
 
 
 async def _tireless(worker: Worker) -> None:
-    """Works on with the next conversation after tripping over one, whose lease keeps it away."""
+    """Works on after an unexpected error, with a short rest."""
     while True:
         try:
             await worker.run()
@@ -154,8 +154,8 @@ def _jobs(parts: Parts) -> Context:
         while True:
             try:
                 await parts.store.run(_retention, parts.clock())
-            except StoreUnavailable as error:
-                log.warning("retention waits: store unavailable: %s", error)
+            except Exception as error:
+                log.error("retention waits: %s", type(error).__name__)  # noqa: TRY400
             await asyncio.sleep(_JOBS_SECONDS)
 
     async def jobs(_app: web.Application) -> AsyncIterator[None]:

@@ -76,7 +76,10 @@ class NluProcess:
             rest = 1.0 if now() - started > _LONGEST_REST else min(rest * 2, _LONGEST_REST)
             log.warning("nlu ended with code %s: starting it again in %.0f s", code, rest)
             await asyncio.sleep(rest)
-            self._child = await self._spawn()
+            try:
+                self._child = await self._spawn()
+            except OSError as error:
+                log.warning("nlu cannot be started: %s", type(error).__name__)
 
     async def stop(self) -> None:
         """Ends the child: politely first, then for certain."""

@@ -54,7 +54,7 @@ class Replies:
             word=self.line,
             law=knowledge.law,
             words_for=knowledge.words_for,
-            provinces=knowledge.files.provinces,
+            offices=knowledge.files.offices,
         )
         self.replies, self._compiled = _read(folder, self._jinja)
 

@@ -10,7 +10,7 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from actions.action import Found, Understanding
-from actions.cases import CaseKind
+from actions.cases import CaseKind, codes_in
 from actions.find import Finder
 from actions.knowledge.model import Facet
 from actions.knowledge.reading import read_one
@@ -18,6 +18,8 @@ from nlu.text import clean, normalize
 
 _CONNECTIONS = 8
 _LONGEST = 2000
+_BESIDE = 0.35
+"""A facet counts as asked only if it is this near to the likeliest."""
 
 
 class NluUnavailable(Exception):  # noqa: N818 - a fact, not a failure
@@ -152,6 +154,7 @@ class Ear:
             normalized,
             procedures=tuple(self._finder.find(normalized, "procedure", {})),
             situations=tuple(self._finder.find(normalized, "situation", {})),
+            entities={"case_code": codes} if (codes := codes_in(text)) else {},
         )
 
     def _joined(self, text: str, parse: Parse) -> Understanding:
@@ -159,7 +162,8 @@ class Ear:
         entities: dict[str, tuple[str, ...]] = {}
         for entity in parse.entities:
             entities[entity.entity] = (*entities.get(entity.entity, ()), entity.value)
-        facets = [f for f, score in parse.facets.items() if score >= parse.facet_threshold]
+        least = max(parse.facet_threshold, _BESIDE * max(parse.facets.values(), default=0.0))
+        facets = [f for f, score in parse.facets.items() if score >= least]
         if len(facets) > 1 and Facet.OVERVIEW in facets:
             facets.remove(Facet.OVERVIEW)
         return Understanding(

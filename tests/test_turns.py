@@ -582,3 +582,145 @@ async def test_and_in_another_province_asks_the_same_again(
     assert "8.000 đồng" in words(turn)
     whole = await citizen.says("cho hỏi về khai sinh")
     assert whole.outcome.facets == ("overview",)
+
+
+async def _at_the_summary(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    story = "đường tổ 5 hỏng hai tháng nay"
+    fake_nlu.knows(story, "bring_case", kind="feedback")
+    await citizen.says(story)
+    await citizen.presses("Đồng ý")
+    await citizen.says("tổ 5")
+    await citizen.says("hai tháng nay")
+    await citizen.says("Nguyễn Văn Ví Dụ")
+    await citizen.presses("Chỉ trả lời tại đây")
+
+
+async def test_a_correction_at_the_summary_sends_nothing(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    await _at_the_summary(citizen, fake_nlu)
+    for text in ("ok nhưng sửa nơi xảy ra thành tổ 6 giúp tôi", "được rồi nhưng tên tôi bị sai"):
+        turn = await citizen.says(text)
+        assert turn.outcome.result is Result.FORM
+    assert await citizen.store.run(counted, CaseRow) == 0
+
+
+async def test_a_name_taken_back_is_not_sent(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    await _at_the_summary(citizen, fake_nlu)
+    await citizen.says("quay lại")
+    await citizen.says("quay lại")
+    summary = await citizen.presses("Gửi không nêu tên")
+    assert "Nguyễn Văn Ví Dụ" not in words(summary)
+
+
+async def test_erasing_ends_an_open_form(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    await _at_the_summary(citizen, fake_nlu)
+    fake_nlu.knows("xóa dữ liệu của tôi", "erase_data")
+    await citizen.says("xóa dữ liệu của tôi")
+    erased = await citizen.presses("Xóa cuộc trò chuyện này")
+    assert erased.outcome.remember.form is None
+    assert "tổ 5" not in words(erased)
+
+
+async def test_a_likely_denunciation_at_the_border_is_not_kept(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    text = "địa chính cầm tiền rồi mới ký cho nhà giàu"
+    fake_nlu.knows(
+        text, "ask_conduct", confidence=0.5, also={"bring_case": 0.45}, kind="denunciation"
+    )
+    turn = await citizen.says(text)
+    if turn.outcome.result is Result.ASKED_BACK:
+        assert turn.outcome.remember.draft is None
+        turn = await citizen.presses("Tôi muốn gửi phản ánh về việc này")
+    assert turn.outcome.result is Result.REDIRECTED
+    assert not await _kept_words(citizen, "cầm tiền")
+
+
+async def test_a_complaint_told_inside_a_form_is_redirected(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("tôi muốn phản ánh", "bring_case", kind="feedback")
+    fake_nlu.knows("xã phạt tôi sai, tôi không đồng ý quyết định", "bring_case", kind="complaint")
+    await citizen.says("tôi muốn phản ánh")
+    await citizen.presses("Đồng ý")
+    turn = await citizen.says("xã phạt tôi sai, tôi không đồng ý quyết định")
+    assert turn.outcome.case_kind == "complaint"
+    assert turn.outcome.result is Result.REDIRECTED
+
+
+async def test_an_officers_answer_outlives_a_cancelled_form(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    from bot import desk
+
+    code = cases.CaseCode.parse(await filed(citizen, fake_nlu))
+    fake_nlu.knows("tôi muốn phản ánh", "bring_case", kind="feedback")
+    await citizen.says("tôi muốn phản ánh")
+    citizen.clock.move(seconds=5)
+    await citizen.store.run(
+        desk.answer, citizen.house, code, "Đã thêm người trực.", "officer", citizen.clock()
+    )
+    citizen.clock.move(seconds=5)
+    await citizen.says("hủy")
+    assert await _kept_words(citizen, "Đã thêm người trực.")
+
+
+async def test_an_old_story_does_not_fill_a_new_form(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    text = "cán bộ một cửa nói xẵng với dân cả buổi sáng nay"
+    fake_nlu.knows(
+        text,
+        "ask_conduct",
+        confidence=0.5,
+        also={"bring_case": 0.45},
+        kind="feedback",
+        topic=("cau_gat_voi_dan", "situation"),
+    )
+    fake_nlu.knows("chào", "greet")
+    await citizen.says(text)
+    await citizen.says("chào")
+    await citizen.presses("Gửi phản ánh, kiến nghị")
+    turn = await citizen.presses("Đồng ý")
+    assert "Việc gì đã xảy ra" in words(turn)
+
+
+async def test_a_side_question_does_not_replace_the_story(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    await _at_the_summary(citizen, fake_nlu)
+    fake_nlu.knows("lệ phí khai sinh bao nhiêu?", "ask_procedure", facets=("fee",), topic=KHAI_SINH)
+    await citizen.presses("Làm lại từ đầu")
+    aside = await citizen.says("lệ phí khai sinh bao nhiêu?")
+    assert "“đường tổ 5 hỏng hai tháng nay”" in words(aside)
+
+
+async def test_the_menu_asks_which_procedure(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    fake_nlu.knows("khai sinh cần gì", "ask_procedure", facets=("documents",), topic=KHAI_SINH)
+    fake_nlu.knows("chào", "greet")
+    await citizen.says("khai sinh cần gì")
+    await citizen.says("chào")
+    turn = await citizen.says("1")
+    assert turn.outcome.result is Result.ASKED_BACK
+
+
+async def test_waiting_for_a_code_does_not_swallow_other_wishes(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("phản ánh của tôi đến đâu rồi", "follow_case")
+    fake_nlu.knows("bạn là ai", "who_are_you")
+    await citizen.says("phản ánh của tôi đến đâu rồi")
+    assert "phần mềm" in words(await citizen.says("bạn là ai"))
+
+
+async def test_a_code_is_followed_without_nlu(citizen: Citizen, fake_nlu: FakeNlu) -> None:
+    code = await filed(citizen, fake_nlu)
+    fake_nlu.fails = "broken"
+    assert "đã tiếp nhận" in words(await citizen.says(code.lower()))
+
+
+@pytest.mark.parametrize("text", ["ｃháy nhà, cứu với", "ch\u00adáy nhà, cứu với"])
+async def test_disguised_letters_are_heard_without_nlu(
+    citizen: Citizen, fake_nlu: FakeNlu, text: str
+) -> None:
+    fake_nlu.fails = "broken"
+    assert (await citizen.says(text)).outcome.result is Result.EMERGENCY

@@ -48,14 +48,17 @@ def main(args: argparse.Namespace) -> int:
     if not (args.jsonl or args.dialogue) and args.text is None:
         print('give a question: motcua ask "câu hỏi"', file=sys.stderr)
         return 2
-    return asyncio.run(_ask(args, load_settings()))
+    try:
+        return asyncio.run(_ask(args, load_settings()))
+    except NotALine as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 async def _ask(args: argparse.Namespace, settings: Settings) -> int:
     async with throw_away(settings, args.day) as room:
         if args.dialogue:
-            turns = json.load(sys.stdin)
-            for number, text in enumerate(turns):
+            for number, text in enumerate(_turns(sys.stdin.read())):
                 write_line(await room.ask_json(text, "one", str(number)))
         elif args.jsonl:
             for number, line in enumerate(read_texts(sys.stdin)):
@@ -68,6 +71,17 @@ async def _ask(args: argparse.Namespace, settings: Settings) -> int:
         else:
             print(as_words(await room.ask(args.text, "one", "0")))
     return 0
+
+
+def _turns(given: str) -> list[str]:
+    """The turns of a dialogue; raises NotALine for anything but a JSON list of texts."""
+    try:
+        turns = json.loads(given)
+    except ValueError as error:
+        raise NotALine(f"the dialogue is no JSON: {error}") from error
+    if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
+        raise NotALine("the dialogue must be a JSON list of texts")
+    return turns
 
 
 class Room:
@@ -87,6 +101,8 @@ class Room:
         until = self._house.words_until(now)
         await self._store.run(inbox.keep, message, self._settings.office, now, until)
         taken = await self._worker.run_once()
+        if not taken:
+            await self._store.run(_give_up, _sender(person))
         return taken[0] if taken else None
 
     async def officer_answers(self, code: CaseCode, text: str, person: str) -> list[str]:
@@ -125,6 +141,13 @@ async def throw_away(settings: Settings, day: date | None) -> AsyncIterator[Room
 
 def _sender(person: str) -> Sender:
     return Sender(CHANNEL, CHANNEL, person)
+
+
+def _give_up(session: Session, sender: Sender) -> None:
+    """A failed turn must not be taken again in the place of the next line's."""
+    conversation = conversations.find(session, sender)
+    if conversation is not None:
+        inbox.give_up_all(session, conversation.id, "failed")
 
 
 def _notices(session: Session, sender: Sender, after: int) -> list[Outgoing]:

@@ -4,6 +4,7 @@ import argparse
 import csv
 import getpass
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ _MAX_WHY = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One of: list, show, answer, close, export."""
-    parser.add_argument("--who", default=getpass.getuser(), help="name for the audit trail")
+    parser.add_argument("--who", help="name for the audit trail")
     what = parser.add_subparsers(dest="what", required=True)
     listing = what.add_parser("list", help="cases without their words, oldest first")
     listing.add_argument("--office")
@@ -59,7 +60,7 @@ def main(args: argparse.Namespace) -> int:
     house = build_house(settings)
     store = Store(settings.database, KeyRing.load(settings.keys))
     store.migrate()
-    at = Counter(store, house, args.who, system_clock())
+    at = Counter(store, house, args.who or _operator(), system_clock())
     try:
         return at.do(args)
     except NotACode:
@@ -110,6 +111,19 @@ class Counter:
         return 0
 
 
+def _operator() -> str:
+    """Who runs the command, for the audit trail."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
+
+
+def _plain(words: str) -> str:
+    """A citizen's words on one line, without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in words)
+
+
 def _listed(
     session: Session, office: str | None, state: str | None, overdue_on: date | None
 ) -> list[dict[str, Any]]:
@@ -157,11 +171,11 @@ def _report(case: Case) -> list[str]:
         return ["Nội dung đã hết hạn lưu và đã xóa."]
     told = case.report
     return [
-        f"Nội dung: {told.what}",
-        f"Nơi xảy ra: {told.where or 'không nêu'}",
-        f"Thời gian: {told.when or 'không nêu'}",
-        f"Người gửi: {told.name or 'không nêu tên'}",
-        f"Liên hệ: {told.contact or 'không nêu'}",
+        f"Nội dung: {_plain(told.what)}",
+        f"Nơi xảy ra: {_plain(told.where or 'không nêu')}",
+        f"Thời gian: {_plain(told.when or 'không nêu')}",
+        f"Người gửi: {_plain(told.name or 'không nêu tên')}",
+        f"Liên hệ: {_plain(told.contact or 'không nêu')}",
     ]
 
 

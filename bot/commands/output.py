@@ -25,7 +25,13 @@ def _from_json(line: str) -> str | NotALine:
         text = json.loads(line)["text"]
     except (ValueError, KeyError):
         return NotALine("the line is no JSON object with `text`")
-    return text if isinstance(text, str) else NotALine("`text` must be a string")
+    if not isinstance(text, str):
+        return NotALine("`text` must be a string")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return NotALine("`text` holds half a character")
+    return text
 
 
 def write_line(value: dict[str, Any]) -> None:

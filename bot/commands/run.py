@@ -5,7 +5,7 @@ import asyncio
 import signal
 import sys
 
-from bot.commands.serve import open_parts, port_is_free, serve
+from bot.commands.serve import cannot_listen, open_parts, serve, try_port
 from bot.gateway import Parts
 from bot.nlu_process import NluProcess, make_token
 from bot.settings import load_settings
@@ -19,11 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(_args: argparse.Namespace) -> int:
     """Runs until Ctrl-C and leaves no process behind."""
     settings = load_settings()
-    if settings.port and not port_is_free(settings.host, settings.port):
-        print(
-            f"port {settings.port} is in use: stop what listens there, or set MOTCUA_PORT",
-            file=sys.stderr,
-        )
+    try:
+        try_port(settings)
+    except OSError as error:
+        print(cannot_listen(settings, error), file=sys.stderr)
         return 1
     try:
         return asyncio.run(_run(open_parts(settings)))

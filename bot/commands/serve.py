@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -44,11 +45,8 @@ async def serve(parts: Parts) -> int:
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
-    except OSError:
-        print(
-            f"port {settings.port} is in use: stop what listens there, or set MOTCUA_PORT",
-            file=sys.stderr,
-        )
+    except OSError as error:
+        print(cannot_listen(settings, error), file=sys.stderr)
         return 1
     else:
         print(f"web chat: {settings.public_url or _address(settings)}", flush=True)
@@ -73,12 +71,19 @@ async def stopped() -> None:
     await stop.wait()
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Whether the gateway could listen there now."""
-    with socket.socket() as probe:
+def cannot_listen(settings: Settings, error: OSError) -> str:
+    """Why the gateway cannot listen, and what to do."""
+    if error.errno == errno.EADDRINUSE:
+        return f"port {settings.port} is in use: stop what listens there, or set MOTCUA_PORT"
+    where = f"{settings.host} port {settings.port}"
+    return f"cannot listen on {where} ({error.strerror}): set MOTCUA_HOST or MOTCUA_PORT"
+
+
+def try_port(settings: Settings) -> None:
+    """Raises OSError where the gateway could not listen now."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM
+    )[0]
+    with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        probe.bind(address)

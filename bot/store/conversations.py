@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Select, and_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from actions.action import Memory
 from bot.message import Sender
 from bot.store import seal, unseal
+from bot.store.keys import KeysUnusable
 from bot.store.tables import ConversationRow, InboxRow
 
 _MEMORY = TypeAdapter(Memory)
@@ -112,10 +113,13 @@ def release(session: Session, held: Lease) -> None:
 
 
 def memory(session: Session, row: ConversationRow) -> Memory:
-    """What the conversation remembers."""
+    """What the conversation remembers; nothing where no key opens it or it no longer fits."""
     if row.memory is None:
         return Memory()
-    return _MEMORY.validate_json(unseal(session, row.memory, _CONTEXT))
+    try:
+        return _MEMORY.validate_json(unseal(session, row.memory, _CONTEXT))
+    except (KeysUnusable, ValidationError):
+        return Memory()
 
 
 def remember(

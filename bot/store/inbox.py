@@ -1,6 +1,7 @@
 """The inbox: every message is kept here, once, before anything is made of it."""
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,6 +15,8 @@ from bot.store import conversations, seal, unseal
 from bot.store.conversations import Lease
 from bot.store.keys import KeysUnusable
 from bot.store.tables import InboxRow
+
+log = logging.getLogger(__name__)
 
 _MESSAGE = TypeAdapter(Message)
 _CONTEXT = "inbox.words"
@@ -83,6 +86,7 @@ def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None
             return _opened(session, row)
         except KeysUnusable as error:
             row.state, row.error = FAILED, type(error).__name__
+            log.warning("inbox %s given up: no key opens its words", row.id)
     return None
 
 
@@ -127,6 +131,12 @@ def give_up(session: Session, inbox_id: int, error: str) -> None:
     """Marks a message as failed; its words stay until their time, for an operator to see."""
     row = session.get_one(InboxRow, inbox_id)
     row.attempts, row.state, row.error = row.attempts + 1, FAILED, error
+
+
+def give_up_all(session: Session, conversation_id: int, error: str) -> None:
+    """Marks everything that waits in a conversation as failed."""
+    for _, waiting in unanswered(session, conversation_id):
+        give_up(session, waiting.inbox_id, error)
 
 
 def back_off(attempts: int) -> timedelta:

@@ -27,6 +27,7 @@ _SEALED = (
     (ConversationRow, ConversationRow.memory, ConversationRow.id),
 )
 _STILL_WAITING = "ready"
+_REPLY = "reply"
 
 
 def due(session: Session, now: datetime) -> bool:
@@ -63,11 +64,17 @@ def erase(session: Session, conversation_id: int) -> None:
 
 
 def withdraw(session: Session, conversation_id: int, since: datetime) -> None:
-    """Wipes what was said and answered in a conversation since a moment."""
+    """Wipes what was said and answered in a conversation since a moment; notices stay."""
     said = update(TurnRow).where(TurnRow.conversation_id == conversation_id, TurnRow.at >= since)
     told = update(OutboxRow).where(
-        OutboxRow.conversation_id == conversation_id, OutboxRow.created_at >= since
+        OutboxRow.conversation_id == conversation_id,
+        OutboxRow.created_at >= since,
+        OutboxRow.kind == _REPLY,
     )
+    failed = update(InboxRow).where(
+        InboxRow.conversation_id == conversation_id, InboxRow.received_at >= since
+    )
+    _wipe(session, failed, InboxRow.words)
     _wipe(session, said, TurnRow.said)
     _wipe(session, told, OutboxRow.words)
 

@@ -1,5 +1,6 @@
 """Turns: one message and what was made of it, kept whole or not at all."""
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot.store import seal, unseal
+from bot.store.keys import KeysUnusable
 from bot.store.tables import InboxRow, TurnRow
 
 _CONTEXT = "turns.said"
@@ -55,7 +57,9 @@ def said_in(session: Session, conversation_id: int) -> list[Said]:
         .where(TurnRow.conversation_id == conversation_id, TurnRow.said.is_not(None))
         .order_by(TurnRow.id)
     )
-    return [
-        Said(turn.id, external_id, unseal(session, turn.said or b"", _CONTEXT), turn.at)
-        for turn, external_id in rows
-    ]
+    found = []
+    for turn, external_id in rows:
+        with contextlib.suppress(KeysUnusable):
+            text = unseal(session, turn.said or b"", _CONTEXT)
+            found.append(Said(turn.id, external_id, text, turn.at))
+    return found

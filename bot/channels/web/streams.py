@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from bot.store import Store, StoreUnavailable, outbox
+
+log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _EACH = 8
@@ -103,7 +106,8 @@ class Streams:
     async def _wake_recipients(self) -> None:
         try:
             rows = await self._store.run(outbox.recipients, self._seen, self._channel)
-        except StoreUnavailable:
+        except Exception as error:
+            log.error("streams wait: %s", type(error).__name__)  # noqa: TRY400 - no words in logs
             return
         for conversation_id, row_id in rows:
             self._seen = max(self._seen, row_id)
