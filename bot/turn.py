@@ -159,7 +159,7 @@ def _happen(
         case CaseTaken():
             keep_until = now + timedelta(days=office.keeps_cases_days)
             cases.keep(session, event, conversation.id, office.id, now, keep_until)
-            audit.note(session, "citizen", "case_taken", str(event.code), now)
+            audit.note(session, "citizen", "case_taken", str(event.code), now, "consent given")
         case HandOverAsked():
             audit.note(
                 session, "citizen", "hand_over_asked", f"conversation {conversation.id}", now
