@@ -32,7 +32,8 @@ class NluCannotStart(Exception):  # noqa: N818 - a fact, not a failure
 def make_token(settings: Settings) -> None:
     """Draws the token that nlu asks for, where there is none yet."""
     if not settings.nlu_token.exists():
-        write_private(settings.nlu_token, secrets.token_urlsafe(32))
+        with contextlib.suppress(FileExistsError):
+            write_private(settings.nlu_token, secrets.token_urlsafe(32))
 
 
 def free_port() -> int:

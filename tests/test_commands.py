@@ -1,6 +1,7 @@
 """The officers' desk at the command line, on a database with real cases."""
 
 import csv
+import io
 import json
 import os
 import re
@@ -56,12 +57,17 @@ def desk(tmp_path: Path, little_data: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def brought(
-    store: Store, *, kind: CaseKind = CaseKind.FEEDBACK, days_ago: int = 0, named: bool = True
+    store: Store,
+    *,
+    kind: CaseKind = CaseKind.FEEDBACK,
+    days_ago: int = 0,
+    named: bool = True,
+    story: str = STORY,
 ) -> str:
     """A case that was brought in a conversation, that many days ago."""
     code = CaseCode.draw()
     now = datetime.now(UTC) - timedelta(days=days_ago)
-    told = Report(STORY, "quầy số 3", "sáng nay", *((NAME, PHONE) if named else ()))
+    told = Report(story, "quầy số 3", "sáng nay", *((NAME, PHONE) if named else ()))
 
     def bring(session: Session) -> None:
         inbox.keep(session, Message(SENDER, str(code), now, "x"), OFFICE, now, now)
@@ -193,6 +199,24 @@ def test_an_answer_reaches_the_citizens_outbox(desk: Store, motcua) -> None:
     assert code in notice.blocks[0].text
     assert "Đã thêm người trực." in notice.blocks[0].text
     assert trail(desk, code) == [("lan.nt", "case_answered", None)]
+
+
+def test_an_answer_may_come_from_standard_input(
+    desk: Store, motcua, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that its words do not stand in the list of processes."""
+    code = brought(desk)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Đã thêm người trực.\n"))
+    assert motcua("cases", "answer", code, "--text", "-").code == 0
+    [notice] = notices(desk)
+    assert "Đã thêm người trực." in notice.blocks[0].text
+
+
+def test_words_of_a_citizen_cannot_steer_the_officers_terminal(desk: Store, motcua) -> None:
+    code = brought(desk, story="đường hỏng\x1b[2J\nNgười gửi: Cán bộ X")
+    shown = motcua("cases", "show", code).out
+    assert "\x1b" not in shown
+    assert "\nNgười gửi: Cán bộ X" not in shown
 
 
 def test_a_second_answer_is_told_too(desk: Store, motcua) -> None:

@@ -20,7 +20,7 @@ from actions.cases import (
     ReasonMissing,
     State,
 )
-from actions.deadlines import local_day
+from actions.deadlines import VIETNAM, local_day
 from bot import desk
 from bot.gateway import build_house, system_clock
 from bot.settings import load_settings
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--why", default="to handle the case", help="reason for the audit trail")
     answer = what.add_parser("answer", help="answers a case; the citizen gets it where they wrote")
     answer.add_argument("code")
-    answer.add_argument("--text", required=True)
+    answer.add_argument("--text", required=True, help="the answer; - reads standard input")
     close = what.add_parser("close", help="closes a case, with a reason that the citizen is told")
     close.add_argument("code")
     close.add_argument("--reason", required=True)
@@ -100,7 +100,8 @@ class Counter:
                 print(shown)
             case "answer":
                 code = CaseCode.parse(args.code)
-                self.store.run_here(desk.answer, self.house, code, args.text, self.who, self.now)
+                text = sys.stdin.read().strip() if args.text == "-" else args.text
+                self.store.run_here(desk.answer, self.house, code, text, self.who, self.now)
                 print(f"Đã trả lời {code}.")
             case "close":
                 code = CaseCode.parse(args.code)
@@ -156,14 +157,19 @@ def _shown(session: Session, code: CaseCode, who: str, why: str, now: datetime) 
     lines = [f"{name}: {value}" for name, value in _row(case).items()]
     lines += _report(case)
     lines += [
-        f"{move.at:%Y-%m-%d %H:%M} {move.by}: {move.to} {move.answer or move.reason or ''}".rstrip()
+        f"{_when(move.at)} {move.by}: {move.to} {move.answer or move.reason or ''}".rstrip()
         for move in case.moves
     ]
     lines += [
-        f"{at:%Y-%m-%d %H:%M} {by}: {did} {reason or ''}".rstrip()
+        f"{_when(at)} {by}: {did} {reason or ''}".rstrip()
         for at, by, did, reason in audit.about(session, str(code))
     ]
     return "\n".join(lines)
+
+
+def _when(at: datetime) -> str:
+    """A moment as officers read it: Việt Nam's time."""
+    return f"{at.astimezone(VIETNAM):%H:%M %d/%m/%Y}"
 
 
 def _report(case: Case) -> list[str]:

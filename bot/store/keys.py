@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,10 @@ class KeyRing:
         if path.exists():
             return cls.load(path), False
         ring = cls.fresh()
-        write_private(path, ring._as_text())
+        try:
+            write_private(path, ring._as_text())
+        except FileExistsError:
+            return cls.load(path), False
         return ring, True
 
     def seal(self, words: str, context: str) -> bytes:
@@ -79,8 +83,18 @@ class KeyRing:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a new file that only its owner can read; refuses to replace one."""
+    """Writes a new file that only its owner can read, whole or not at all; refuses to replace one.
+
+    It is on the disk before this returns; raises FileExistsError where another was quicker.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as draft:
+        draft.write(text)
+        draft.flush()
+        os.fsync(draft.fileno())
+        os.link(draft.name, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
