@@ -114,12 +114,12 @@ class TakeCase:
             case_kind=form.kind,
         )
 
-    def keep_aside(self, asked: Asked, text: str) -> Form | None:
+    def keep_aside(self, asked: Asked) -> Form | None:
         """The open form, with a text kept aside where it may have been meant as the story."""
         form = asked.memory.form
         if form is None or form.step is not Step.WHAT or form.draft or asked.press:
             return form
-        return replace(form, draft=text)
+        return replace(form, draft=asked.text)
 
     def go_back(self, asked: Asked) -> Outcome:
         """Asks the question before; at the first one it asks for consent again."""

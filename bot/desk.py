@@ -4,9 +4,7 @@ from datetime import datetime
 
 from actions.action import Says, says
 from actions.cases import Case, CaseCode, State
-from actions.deadlines import local_day
-from bot.store import Session, audit, cases, outbox
-from bot.store.tables import ConversationRow
+from bot.store import Session, audit, cases, conversations, outbox
 from bot.turn import House, no_choices
 
 
@@ -22,9 +20,8 @@ def answer(
 ) -> Case:
     """Answers a case; the citizen gets the answer on the channel they wrote from."""
     case = cases.move(session, code, State.ANSWERED, now, who, answer=text)
-    audit.note(session, who, "case_answered", str(code), now)
-    _tell(session, house, code, says("case_answered", code=str(code), answer=text), now)
-    return case
+    reply = says("case_answered", code=str(code), answer=text)
+    return _told(session, house, case, reply, who, now)
 
 
 def close(
@@ -32,17 +29,18 @@ def close(
 ) -> Case:
     """Closes a case; the citizen is told the reason."""
     case = cases.move(session, code, State.CLOSED, now, who, reason=reason)
-    audit.note(session, who, "case_closed", str(code), now)
-    _tell(session, house, code, says("case_closed", code=str(code), reason=reason), now)
+    reply = says("case_closed", code=str(code), reason=reason)
+    return _told(session, house, case, reply, who, now)
+
+
+def _told(session: Session, house: House, case: Case, reply: Says, who: str, now: datetime) -> Case:
+    """Writes the audit line of a step, named like its reply, and sends the citizen that reply."""
+    audit.note(session, who, reply.reply, str(case.code), now)
+    conversation_id = cases.conversation_of(session, case.code)
+    if conversation_id is not None:
+        conversation = conversations.lock(session, conversation_id)
+        facts = house.facts(conversation.office, now)
+        blocks = house.replies.word(reply, facts, no_choices)
+        until = house.words_until(now)
+        outbox.put(session, conversation.id, blocks, now, until, kind=outbox.NOTICE)
     return case
-
-
-def _tell(session: Session, house: House, code: CaseCode, reply: Says, now: datetime) -> None:
-    conversation_id = cases.conversation_of(session, code)
-    if conversation_id is None:
-        return
-    conversation = session.get_one(ConversationRow, conversation_id, with_for_update=True)
-    facts = {"office": house.office(conversation.office), "day": local_day(now), "now": now}
-    blocks = house.replies.word(reply, facts, no_choices)
-    until = house.words_until(now)
-    outbox.put(session, conversation_id, blocks, now, until, kind=outbox.NOTICE)

@@ -48,6 +48,7 @@ _FOLLOWS = 0.1
 _ERASES = 0.7
 _COMPLAINS = 0.7
 _ASKS_BARELY = 0.25
+_REDIRECTED = (CaseKind.DENUNCIATION, CaseKind.COMPLAINT)
 _SIDE_QUESTIONS = {
     "ask_procedure",
     "ask_conduct",
@@ -122,9 +123,7 @@ class Dialogue:
         self._answer = Answer(knowledge)
         self._conduct = AdviseConduct(knowledge)
         self._not_understood = NotUnderstood(knowledge)
-        self._redirect = {
-            kind: Redirect(knowledge, kind) for kind in (CaseKind.DENUNCIATION, CaseKind.COMPLAINT)
-        }
+        self._redirect = {kind: Redirect(knowledge, kind) for kind in _REDIRECTED}
         self._intents = {intent.id: intent for intent in intents}
 
     def act(self, asked: Asked, cases: Cases) -> Outcome:
@@ -193,8 +192,7 @@ class Dialogue:
 
     def _aside(self, asked: Asked, outcome: Outcome, *, may_be_story: bool = True) -> Outcome:
         """What is said in the middle of a form is followed by the form's question, put again."""
-        kept = self._form.keep_aside(asked, asked.text)
-        form = kept if may_be_story else asked.memory.form
+        form = self._form.keep_aside(asked) if may_be_story else asked.memory.form
         if form is None or outcome.result is Result.FORM:
             return outcome
         told = tuple(replace(reply, choices=()) for reply in outcome.says)
@@ -311,7 +309,7 @@ def _which_way(asked: Asked) -> Outcome:
     """Asks whether a rule is asked for or a case is brought, when both are about as likely."""
     likely, kind = asked.understanding.situations, asked.understanding.kind
     topic = likely[0].id if likely else None
-    redirected = kind in {CaseKind.DENUNCIATION, CaseKind.COMPLAINT}
+    redirected = kind in _REDIRECTED
     return Outcome(
         Result.ASKED_BACK,
         (

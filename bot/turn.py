@@ -49,6 +49,10 @@ class House:
         """The office of that id."""
         return self.knowledge.files.offices[office_id]
 
+    def facts(self, office_id: str, now: datetime) -> dict[str, Any]:
+        """What every reply may use."""
+        return {"office": self.office(office_id), "day": local_day(now), "now": now}
+
     def words_until(self, now: datetime) -> datetime:
         """Until when the words of a conversation are kept."""
         return now + timedelta(days=self.words_days)
@@ -95,7 +99,7 @@ def fail_turn(
 ) -> None:
     """After the last try: the citizen is told once, and the row stays for an operator."""
     conversation = conversations.hold(session, held)
-    facts = _facts(house.office(conversation.office), now)
+    facts = house.facts(conversation.office, now)
     blocks = house.replies.word(says("went_wrong"), facts, no_choices)
     outbox.put(session, conversation.id, blocks, now, house.words_until(now))
     inbox.give_up(session, waiting.inbox_id, error)
@@ -143,7 +147,7 @@ def _keep(
             session, conversation.id, turn_id, number, label, choice.press, now, once=choice.once
         )
 
-    facts = _facts(office, now)
+    facts = house.facts(conversation.office, now)
     worded = tuple(house.replies.word(reply, facts, offer) for reply in outcome.says)
     for blocks in worded:
         outbox.put(session, conversation.id, blocks, now, until, turn_id=turn_id)
@@ -174,10 +178,6 @@ def _happen(
 def _wipes(outcome: Outcome) -> bool:
     wiping = (ErasureAsked, WordsWithdrawn)
     return any(isinstance(event, wiping) for event in outcome.events)
-
-
-def _facts(office: Office, now: datetime) -> dict[str, Any]:
-    return {"office": office, "day": local_day(now), "now": now}
 
 
 def no_choices(_number: int, _label: str, _choice: Choice) -> str:

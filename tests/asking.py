@@ -43,23 +43,29 @@ def read(paths: Iterable[Path]) -> list[Question]:
 def ask(texts: Iterable[str], *, day: str = DAY) -> list[dict[str, Any]]:
     """The real answers, a new conversation each."""
     lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
-    return _motcua(["ask", "--jsonl", "--day", day], lines)
+    return _objects("ask", "--jsonl", "--day", day, lines=lines)
 
 
 def hold(turns: list[str], *, day: str = DAY) -> list[dict[str, Any]]:
     """The real answers to one conversation."""
-    return _motcua(["ask", "--dialogue", "--day", day], json.dumps(turns))
+    return _objects("ask", "--dialogue", "--day", day, lines=json.dumps(turns))
 
 
-def _motcua(args: list[str], lines: str) -> list[dict[str, Any]]:
-    done = subprocess.run(
+def motcua(*args: str, lines: str = "") -> subprocess.CompletedProcess[str]:
+    """The real command, with some lines on its standard input."""
+    return subprocess.run(
         [CHECKOUT / ".venv" / "bin" / "motcua", *args],
         input=lines,
         capture_output=True,
         text=True,
         check=False,
         cwd=CHECKOUT,
+        timeout=120,
     )
+
+
+def _objects(*args: str, lines: str) -> list[dict[str, Any]]:
+    done = motcua(*args, lines=lines)
     assert done.returncode == 0, done.stderr[-2000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -1,13 +1,11 @@
 """The command contracts that checks outside the project rely on, with the real nlu."""
 
 import json
-import subprocess
 import time
 
 import pytest
 
-from bot.settings import CHECKOUT
-from tests.asking import ask, hold
+from tests.asking import ask, hold, motcua
 
 pytestmark = [pytest.mark.rasa, pytest.mark.xdist_group("rasa")]
 
@@ -36,18 +34,6 @@ ASK_KEYS = {
     "cites",
     "day",
 }
-
-
-def motcua(*args: str, lines: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [CHECKOUT / ".venv" / "bin" / "motcua", *args],
-        input=lines,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=CHECKOUT,
-        timeout=120,
-    )
 
 
 def test_parse_gives_one_object_a_line_even_when_a_line_is_broken() -> None:

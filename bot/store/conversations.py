@@ -103,6 +103,11 @@ def hold(session: Session, held: Lease) -> ConversationRow:
     return row
 
 
+def lock(session: Session, conversation_id: int) -> ConversationRow:
+    """The conversation, locked so that what it is sent keeps its order."""
+    return session.get_one(ConversationRow, conversation_id, with_for_update=True)
+
+
 def release(session: Session, held: Lease) -> None:
     """Gives the lease back, if it is still ours."""
     session.execute(
