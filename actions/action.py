@@ -58,6 +58,36 @@ class Understanding:
         return max(self.kinds, key=lambda kind: self.kinds[kind], default=CaseKind.FEEDBACK)
 
 
+class AttachmentKind(StrEnum):
+    """What else than words a message may hold."""
+
+    IMAGE = "image"
+    FILE = "file"
+    VIDEO = "video"
+    LOCATION = "location"
+    CONTACT = "contact"
+    UNREADABLE = "unreadable"
+    """A voice message, a sticker, or anything else that nobody here can make use of."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One thing that came with a message.
+
+    `reference` is how the channel gets a file again (an id, an address); `phone` is a shared
+    contact's, and `own` tells whether the channel vouches that it is the sender's.
+    """
+
+    kind: AttachmentKind
+    reference: str = ""
+    name: str = ""
+    size: int | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    phone: str = ""
+    own: bool = False
+
+
 class Command(StrEnum):
     """What a pressed choice asks for."""
 
@@ -99,14 +129,16 @@ class Form:
     since: datetime
     answers: Mapping[str, str] = field(default_factory=dict)
     draft: str | None = None
+    files: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A story that was told before anybody asked for it, and when."""
+    """A story that was told before anybody asked for it, and when; with the files that came."""
 
     text: str
     at: datetime
+    files: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,6 +165,26 @@ class Asked:
     now: datetime
     day: date
     press: Press | None = None
+    attachments: tuple[Attachment, ...] = ()
+    silent: bool = False
+    """Whether an officer is answering this person by hand just now."""
+
+    @property
+    def files(self) -> tuple[Attachment, ...]:
+        """The attachments that can go with a case."""
+        kinds = {AttachmentKind.IMAGE, AttachmentKind.FILE, AttachmentKind.VIDEO}
+        return tuple(attached for attached in self.attachments if attached.kind in kinds)
+
+    def attached(self, kind: AttachmentKind) -> Attachment | None:
+        """The first attachment of a kind."""
+        return next((attached for attached in self.attachments if attached.kind is kind), None)
+
+
+class Share(StrEnum):
+    """What a question lets the citizen share with a button, where a channel has one."""
+
+    LOCATION = "location"
+    CONTACT = "contact"
 
 
 @dataclass(frozen=True)
@@ -152,6 +204,7 @@ class Says:
     reply: str
     facts: Mapping[str, Any] = field(default_factory=dict)
     choices: tuple[Choice, ...] = ()
+    share: Share | None = None
 
 
 def says(reply: str, *choices: Choice, **facts: Any) -> Says:
@@ -167,6 +220,7 @@ class CaseTaken:
     kind: CaseKind
     report: Report
     due_on: date
+    files: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,13 +234,18 @@ class ErasureAsked:
 
 
 @dataclass(frozen=True)
+class SilenceEnded:
+    """The citizen wants the assistant to answer again while an officer is writing by hand."""
+
+
+@dataclass(frozen=True)
 class WordsWithdrawn:
     """What was said since a moment is not to be kept: consent was refused, or a form dropped."""
 
     since: datetime
 
 
-Event = WordsWithdrawn | CaseTaken | HandOverAsked | ErasureAsked
+Event = WordsWithdrawn | CaseTaken | HandOverAsked | ErasureAsked | SilenceEnded
 
 
 @dataclass(frozen=True)

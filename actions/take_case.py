@@ -5,6 +5,8 @@ from dataclasses import replace
 
 from actions.action import (
     Asked,
+    Attachment,
+    AttachmentKind,
     CaseTaken,
     Choice,
     Command,
@@ -14,6 +16,7 @@ from actions.action import (
     Press,
     Result,
     Says,
+    Share,
     Step,
     WordsWithdrawn,
     says,
@@ -24,6 +27,7 @@ from actions.triage import Ears, Heard
 
 _ORDER = tuple(Step)
 _LONGEST = 4000
+_MOST_FILES = 10
 _SHORTEST_STORY = 5
 
 YES, NO, SKIP, KEEP, SEND, AGAIN, CANCEL = "yes", "no", "skip", "keep", "send", "again", "cancel"
@@ -54,6 +58,7 @@ _HEARD = {
     Heard.START_OVER: {Step.SUMMARY: AGAIN},
 }
 _AGREED = {Step.CONSENT: YES, Step.SUMMARY: SEND}
+_SHARES = {Step.WHERE: Share.LOCATION, Step.CONTACT: Share.CONTACT}
 _SHORT_YES = 4
 """A longer yes may hold a "but": it sends nothing."""
 
@@ -81,15 +86,18 @@ class TakeCase:
             kind = CaseKind.FEEDBACK
         if asked.press and asked.press.value:
             kind = CaseKind(asked.press.value)
-        draft = asked.memory.draft if asked.press else Draft(asked.text.strip(), asked.now)
-        told = draft.text if draft and len(draft.text.split()) >= _SHORTEST_STORY else None
-        since = draft.at if draft else asked.now
-        return self.ask(asked, Form(kind, Step.CONSENT, since, draft=told))
+        here = Draft(asked.text.strip(), asked.now, asked.files)
+        draft = (asked.memory.draft if asked.press else here) or Draft("", asked.now)
+        told = draft.text if len(draft.text.split()) >= _SHORTEST_STORY else None
+        return self.ask(asked, Form(kind, Step.CONSENT, draft.at, draft=told, files=draft.files))
 
     def go_on(self, asked: Asked) -> Outcome:
         """Takes the answer to the open question and asks the next one."""
         form = asked.memory.form
         assert form is not None
+        form = replace(form, files=(*form.files, *asked.files)[:_MOST_FILES])
+        if asked.attachments and not asked.text.strip():
+            return self._attached(asked, form)
         value = asked.press.value if asked.press else self._said(asked, form)
         if value in {CANCEL, NO}:
             return self.cancel(asked)
@@ -100,6 +108,21 @@ class TakeCase:
                 return self._finish(asked, form, value)
             case _:
                 return self._fill(asked, form, value)
+
+    def _attached(self, asked: Asked, form: Form) -> Outcome:
+        """What was attached without a word: an answer, where the open question asks for it."""
+        place = asked.attached(AttachmentKind.LOCATION)
+        contact = asked.attached(AttachmentKind.CONTACT)
+        if place and form.step is Step.WHERE:
+            return self._answered(asked, form, _coordinates(place))
+        if contact and contact.own and form.step is Step.CONTACT:
+            return self._answered(asked, form, contact.phone)
+        if contact and form.step is Step.CONTACT:
+            return self.ask(asked, form, "contact_not_own")
+        if asked.files:
+            return self.ask(asked, form, "file_added")
+        unreadable = asked.attached(AttachmentKind.UNREADABLE)
+        return self.ask(asked, form, "not_readable" if unreadable else "answer_in_words")
 
     def cancel(self, asked: Asked) -> Outcome:
         """Drops the form with everything that was told in it."""
@@ -149,11 +172,12 @@ class TakeCase:
             "draft": form.draft,
             "keeps_days": asked.office.keeps_cases_days,
             "reader": asked.office.case_reader,
+            "files": len(form.files),
         }
         choices = _CHOICES[form.step]
         if form.step is Step.WHAT and form.draft:
             choices = (_choice("keep_draft", KEEP),)
-        return Says(f"form_{form.step}", facts, choices)
+        return Says(f"form_{form.step}", facts, choices, _SHARES.get(form.step))
 
     def _said(self, asked: Asked, form: Form) -> str | None:
         meant = asked.understanding
@@ -181,7 +205,8 @@ class TakeCase:
 
     def _again(self, asked: Asked, form: Form) -> Outcome:
         told = form.answers.get("what")
-        return self.ask(asked, Form(form.kind, Step.WHAT, form.since, draft=told))
+        again = Form(form.kind, Step.WHAT, form.since, draft=told, files=form.files)
+        return self.ask(asked, again)
 
     def _fill(self, asked: Asked, form: Form, value: str | None) -> Outcome:
         if form.step is Step.CONSENT:
@@ -193,6 +218,9 @@ class TakeCase:
             return self.ask(asked, form, "answer_in_words")
         if len(answer) > _LONGEST:
             return self.ask(asked, form, "answer_too_long")
+        return self._answered(asked, form, answer)
+
+    def _answered(self, asked: Asked, form: Form, answer: str) -> Outcome:
         answers = {**form.answers, form.step.value: answer}
         return self.ask(asked, _next(replace(form, answers=answers, draft=None)))
 
@@ -216,7 +244,7 @@ class TakeCase:
             Result.CASE_TAKEN,
             (reply,),
             replace(asked.memory, form=None, misses=0),
-            events=(CaseTaken(code, form.kind, report, due_on),),
+            events=(CaseTaken(code, form.kind, report, due_on, form.files),),
             case_kind=form.kind,
         )
 
@@ -240,3 +268,9 @@ def _next(form: Form) -> Form:
     if step is Step.CONTACT and "name" not in form.answers:
         step = Step.SUMMARY
     return replace(form, step=step)
+
+
+def _coordinates(place: Attachment) -> str:
+    """A shared place as an answer: degrees north and east, with its name where it has one."""
+    degrees = f"{place.latitude:.5f}, {place.longitude:.5f}"
+    return f"{place.name} ({degrees})" if place.name else degrees

@@ -7,7 +7,20 @@ import sys
 from types import ModuleType
 
 from actions.knowledge import BadData
-from bot.commands import ask, cases, check, demo, parse, run, serve
+from bot.commands import (
+    ask,
+    cases,
+    chat,
+    check,
+    demo,
+    outbox,
+    parse,
+    rasa,
+    run,
+    serve,
+    telegram,
+    zalo,
+)
 from bot.nlu_process import NluCannotStart
 from bot.settings import BadSettings
 from bot.store import StoreUnavailable
@@ -19,8 +32,13 @@ _COMMANDS: dict[str, ModuleType] = {
     "check": check,
     "parse": parse,
     "ask": ask,
+    "chat": chat,
     "cases": cases,
+    "outbox": outbox,
     "demo": demo,
+    "telegram": telegram,
+    "zalo": zalo,
+    "rasa": rasa,
 }
 
 
@@ -31,7 +49,7 @@ def main() -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    for noisy in ("alembic", "asyncio", "aiohttp.access"):
+    for noisy in ("alembic", "asyncio", "aiohttp.access", "rasa_sdk"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     os.umask(0o077)
     parser = argparse.ArgumentParser(prog="motcua", description=__doc__)

@@ -16,6 +16,7 @@ from actions.action import (
     Outcome,
     Press,
     Result,
+    SilenceEnded,
     Step,
     Understanding,
     Verb,
@@ -34,6 +35,7 @@ from actions.knowledge import BadData, Knowledge, Problem
 from actions.knowledge.dated import Line, Strict
 from actions.knowledge.reading import read_one
 from actions.not_understood import NotUnderstood
+from actions.receive import receive
 from actions.redirect import Redirect
 from actions.say import Say
 from actions.take_case import TakeCase
@@ -48,6 +50,7 @@ _FOLLOWS = 0.1
 _ERASES = 0.7
 _COMPLAINS = 0.7
 _ASKS_BARELY = 0.25
+_HEARD_IN_SILENCE = (Heard.EMERGENCY, Heard.DENUNCIATION, Heard.START_OVER)
 _REDIRECTED = (CaseKind.DENUNCIATION, CaseKind.COMPLAINT)
 _SIDE_QUESTIONS = {
     "ask_procedure",
@@ -139,12 +142,16 @@ class Dialogue:
     def _act(self, asked: Asked, cases: Cases) -> Outcome:
         if asked.press is None:
             heard = first_heard(asked, self._ears)
+            if asked.silent and heard not in _HEARD_IN_SILENCE:
+                return Outcome(Result.HANDED_OVER, (), asked.memory)
             if heard is not None:
                 return self._heard(heard, asked, cases)
         if asked.memory.form is not None:
             return self._in_form(asked, cases)
         if asked.press is not None:
             return self._pressed(asked, cases)
+        if asked.attachments and not asked.text.strip():
+            return receive(asked)
         return self._by_intent(asked, cases)
 
     def _heard(self, heard: Heard, asked: Asked, cases: Cases) -> Outcome:
@@ -156,6 +163,9 @@ class Dialogue:
                 return self._redirect[CaseKind.DENUNCIATION](asked)
             case Heard.PERSON:
                 return self._aside(asked, self._hand_over(asked), may_be_story=False)
+            case Heard.START_OVER if asked.silent:
+                again = greet(asked)
+                return replace(again, events=(*again.events, SilenceEnded()))
             case Heard.START_OVER:
                 return self._form.start_over(asked) if open_form else _forget(asked)
             case Heard.CANCEL if self._form.skips(asked):
@@ -319,7 +329,9 @@ def _which_way(asked: Asked) -> Outcome:
                 Choice("way_case", Press(Command.OPEN_FORM, value=kind)),
             ),
         ),
-        replace(asked.memory, draft=None if redirected else Draft(asked.text, asked.now)),
+        replace(
+            asked.memory, draft=None if redirected else Draft(asked.text, asked.now, asked.files)
+        ),
         case_kind=kind,
         keeps_words=not redirected,
     )

@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiohttp import web
 
-from actions.deadlines import Calendar, local_day
+from actions.deadlines import Calendar
 from actions.find import Finder
 from actions.knowledge import BadData, Knowledge, Problem
-from bot.channels.web import WebChat
+from bot.channel import Channel, Messenger, open_channels
+from bot.courier import Courier
 from bot.dialogue import Dialogue, Intent, load_ears, load_intents
+from bot.reception import Reception
 from bot.replies import Replies
 from bot.settings import BadSettings, Settings
+from bot.shortcuts import load_shortcuts
 from bot.store import Session, Store, StoreUnavailable, outbox, retention
 from bot.turn import House
 from bot.understanding import Ear, Nlu, load_shorthand
@@ -53,6 +56,7 @@ def build_house(settings: Settings) -> House:
         replies,
         Finder(knowledge.topics()),
         load_shorthand(settings.data / "vocabulary" / "teencode.yml"),
+        load_shortcuts(settings.data / "shortcuts.yml"),
         settings.words_days,
     )
 
@@ -86,35 +90,31 @@ def assemble(settings: Settings, house: House, store: Store, clock: Clock) -> Pa
     return Parts(settings, house, store, nlu, Worker(store, ear, house, clock), clock)
 
 
-def create_app(parts: Parts) -> web.Application:
-    """The application; everything that it opens it also closes."""
+def create_app(parts: Parts, channels: Iterable[Channel] | None = None) -> web.Application:
+    """The application with its channels (those that are set up, where none are given); everything
+    that it opens it also closes."""
     app = web.Application()
-    chat = _web_chat(parts)
-    chat.add_to(app)
-    parts.worker.on_turn = chat.streams.look
+    reception = reception_of(parts)
+    opened = list(open_channels(reception) if channels is None else channels)
+    couriers = [
+        Courier(parts.store, channel, parts.clock)
+        for channel in opened
+        if isinstance(channel, Messenger)
+    ]
+    parts.worker.on_turn.extend(reception.on_turn)
+    parts.worker.on_turn.extend(courier.wake.set for courier in couriers)
     app.router.add_get("/health", _health(parts))
-    app.cleanup_ctx.extend([_nlu(parts), _working(parts), _jobs(parts)])
+    app.cleanup_ctx.append(_nlu(parts))
+    for channel in opened:
+        channel.add_to(app)
+    app.cleanup_ctx.append(_working(parts, couriers))
+    app.cleanup_ctx.append(_jobs(parts))
     return app
 
 
-def _web_chat(parts: Parts) -> WebChat:
-    settings, house = parts.settings, parts.house
-    office = house.office(settings.office)
-
-    def words(reply: str) -> str:
-        return house.replies.line(reply, office=office, day=local_day(parts.clock()))
-
-    return WebChat(
-        parts.store,
-        office,
-        words,
-        parts.clock,
-        words_days=settings.words_days,
-        per_minute=settings.messages_per_minute,
-        public_url=settings.public_url,
-        behind_proxy=settings.behind_proxy,
-        received=parts.worker.wake.set,
-    )
+def reception_of(parts: Parts) -> Reception:
+    """What channels may ask of the house."""
+    return Reception(parts.settings, parts.house, parts.store, parts.clock, parts.worker.wake.set)
 
 
 Context = Callable[[web.Application], AsyncIterator[None]]
@@ -128,9 +128,10 @@ def _nlu(parts: Parts) -> Context:
     return open_nlu
 
 
-def _working(parts: Parts) -> Context:
+def _working(parts: Parts, couriers: Sequence[Courier]) -> Context:
     async def work(_app: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_tireless(parts.worker)) for _ in range(_WORKERS)]
+        workers = [_tireless(parts.worker) for _ in range(_WORKERS)]
+        tasks = [asyncio.create_task(busy) for busy in [*workers, *map(_tireless, couriers)]]
         yield
         for task in tasks:
             task.cancel()
@@ -139,13 +140,14 @@ def _working(parts: Parts) -> Context:
     return work
 
 
-async def _tireless(worker: Worker) -> None:
+async def _tireless(at_work: Worker | Courier) -> None:
     """Works on after an unexpected error, with a short rest."""
     while True:
         try:
-            await worker.run()
+            await at_work.run()
         except Exception as error:
-            log.error("worker tripped: %s", type(error).__name__)  # noqa: TRY400 - no words in logs
+            who = type(at_work).__name__.lower()
+            log.error("%s tripped: %s", who, type(error).__name__)  # noqa: TRY400 - no words in logs
         await asyncio.sleep(_TRIPPED_SECONDS)
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from actions.action import Attachment
+
 
 @dataclass(frozen=True)
 class Sender:
@@ -18,7 +20,13 @@ class Sender:
 
 @dataclass(frozen=True)
 class Message:
-    """One thing a citizen sent: words, or the token of a choice with what was written on it."""
+    """One thing a citizen sent: words with what is attached, or the token of a choice with what was
+    written on it.
+
+    Parts of one `album` become one message; `opened` says that the citizen opened the conversation
+    (a start button, following the account) without a word yet. `position` grows with what a person
+    sends, on a platform whose messages may come in out of order.
+    """
 
     sender: Sender
     external_id: str
@@ -26,6 +34,10 @@ class Message:
     text: str = ""
     pressed: str | None = None
     label: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    album: str | None = None
+    opened: bool = False
+    position: int = 0
 
 
 class _Block(BaseModel):
@@ -71,7 +83,47 @@ class ChoicesBlock(_Block):
     choices: tuple[OfferedChoice, ...]
 
 
-Block = Annotated[TextBlock | DetailsBlock | MoreBlock | ChoicesBlock, Field(discriminator="type")]
+class FileBlock(_Block):
+    """An image or a document of ours, by its id in the store."""
+
+    type: Literal["file"] = "file"
+    file: int
+    name: str
+    media_type: str
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it can be shown in place."""
+        return self.media_type.startswith("image/")
+
+
+class AskLocationBlock(_Block):
+    """Asks for a place: `label` for a button that shares it, `words` where there is none."""
+
+    type: Literal["ask_location"] = "ask_location"
+    label: str
+    words: str
+
+
+class AskContactBlock(_Block):
+    """Asks for a telephone number: `label` for a button that shares it, `words` where there is
+    none."""
+
+    type: Literal["ask_contact"] = "ask_contact"
+    label: str
+    words: str
+
+
+Block = Annotated[
+    TextBlock
+    | DetailsBlock
+    | MoreBlock
+    | ChoicesBlock
+    | FileBlock
+    | AskLocationBlock
+    | AskContactBlock,
+    Field(discriminator="type"),
+]
 BLOCKS: TypeAdapter[tuple[Block, ...]] = TypeAdapter(tuple[Block, ...])
 
 

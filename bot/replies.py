@@ -10,12 +10,21 @@ from jinja2 import StrictUndefined, Template, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 from pydantic import RootModel
 
-from actions.action import Choice, Says
+from actions.action import Choice, Says, Share
 from actions.deadlines import VIETNAM
 from actions.knowledge import BadData, Knowledge, Problem
 from actions.knowledge.dated import Line, Strict
 from actions.knowledge.reading import read_one
-from bot.message import Block, ChoicesBlock, DetailsBlock, MoreBlock, OfferedChoice, TextBlock
+from bot.message import (
+    AskContactBlock,
+    AskLocationBlock,
+    Block,
+    ChoicesBlock,
+    DetailsBlock,
+    MoreBlock,
+    OfferedChoice,
+    TextBlock,
+)
 
 Offer = Callable[[int, str, Choice], str]
 
@@ -74,9 +83,20 @@ class Replies:
         if reply.details and (text := self._render(reply.details.text, known)):
             summary = self._render(reply.details.summary, known)
             blocks.append(DetailsBlock(summary=summary, text=text))
+        if said.share:
+            blocks.append(self._share(said.share))
         if said.choices:
             blocks.append(self._choices(said.choices, offer))
         return tuple(blocks)
+
+    def _share(self, share: Share) -> Block:
+        if share is Share.LOCATION:
+            return AskLocationBlock(
+                label=self.line("share_location"), words=self.line("share_location_words")
+            )
+        return AskContactBlock(
+            label=self.line("share_contact"), words=self.line("share_contact_words")
+        )
 
     def _choices(self, choices: Iterable[Choice], offer: Offer) -> ChoicesBlock:
         offered = []

@@ -9,11 +9,13 @@ from actions.action import (
     Asked,
     CaseTaken,
     Choice,
+    Command,
     ErasureAsked,
     HandOverAsked,
     Outcome,
     Press,
     Result,
+    SilenceEnded,
     Understanding,
     WordsWithdrawn,
     says,
@@ -25,7 +27,19 @@ from actions.knowledge.model import Office
 from bot.dialogue import Dialogue
 from bot.message import Block
 from bot.replies import Replies
-from bot.store import Session, audit, cases, choices, conversations, inbox, outbox, retention, turns
+from bot.shortcuts import Shortcut
+from bot.store import (
+    Session,
+    audit,
+    cases,
+    choices,
+    conversations,
+    files,
+    inbox,
+    outbox,
+    retention,
+    turns,
+)
 from bot.store.choices import ChoiceGone
 from bot.store.conversations import Lease
 from bot.store.inbox import Waiting
@@ -43,11 +57,16 @@ class House:
     replies: Replies
     finder: Finder
     shorthand: Mapping[str, str]
+    shortcuts: tuple[Shortcut, ...]
     words_days: int
 
     def office(self, office_id: str) -> Office:
         """The office of that id."""
         return self.knowledge.files.offices[office_id]
+
+    def shortcut(self, text: str) -> Shortcut | None:
+        """The shortcut that a text is, such as `/phananh` or `#phananh`."""
+        return next((shortcut for shortcut in self.shortcuts if shortcut.is_typed(text)), None)
 
     def facts(self, office_id: str, now: datetime) -> dict[str, Any]:
         """What every reply may use."""
@@ -80,13 +99,21 @@ def take_turn(
     memory = conversations.memory(session, conversation)
     office = house.office(conversation.office)
     try:
-        press, label = _press(session, conversation, waiting, now)
+        press, label = _press(session, conversation, waiting, house, now)
     except ChoiceGone:
         press, label = None, ""
         outcome = Outcome(Result.ANSWERED, (says("choice_gone"),), memory)
     else:
         asked = Asked(
-            waiting.message.text, understanding, memory, office, now, local_day(now), press
+            waiting.message.text,
+            understanding,
+            memory,
+            office,
+            now,
+            local_day(now),
+            press,
+            waiting.message.attachments,
+            silent=conversation.silent_until is not None and now < conversation.silent_until,
         )
         here = cases.CasesHere(session, conversation.id)
         outcome = house.dialogue.act(asked, here)
@@ -102,19 +129,24 @@ def fail_turn(
     facts = house.facts(conversation.office, now)
     blocks = house.replies.word(says("went_wrong"), facts, no_choices)
     outbox.put(session, conversation.id, blocks, now, house.words_until(now))
-    inbox.give_up(session, waiting.inbox_id, error)
+    inbox.give_up(session, waiting, error)
 
 
 def _press(
-    session: Session, conversation: ConversationRow, waiting: Waiting, now: datetime
+    session: Session, conversation: ConversationRow, waiting: Waiting, house: House, now: datetime
 ) -> tuple[Press | None, str]:
+    """What is meant without asking nlu: a button, its number or label, or a shortcut."""
     message = waiting.message
-    if message.pressed is not None:
-        return choices.press(session, conversation.id, message.pressed, now)
+    token = message.pressed or choices.token_in(message.text)
+    if token is not None:
+        return choices.press(session, conversation.id, token, now)
+    if message.opened:
+        return Press(Command.ASK, "greet"), ""
+    shortcut = house.shortcut(message.text)
+    if shortcut is not None:
+        return shortcut.press, shortcut.label
     pressed = choices.press_typed(session, conversation.id, message.text[:_LONGEST_LABEL], now)
-    if pressed is not None:
-        return pressed
-    return None, ""
+    return pressed or (None, "")
 
 
 def _keep(
@@ -152,7 +184,7 @@ def _keep(
     for blocks in worded:
         outbox.put(session, conversation.id, blocks, now, until, turn_id=turn_id)
     conversations.remember(session, conversation, outcome.remember, until)
-    inbox.done(session, waiting.inbox_id)
+    inbox.done(session, waiting)
     return Turn(understanding, outcome, worded)
 
 
@@ -162,12 +194,15 @@ def _happen(
     match event:
         case CaseTaken():
             keep_until = now + timedelta(days=office.keeps_cases_days)
-            cases.keep(session, event, conversation.id, office.id, now, keep_until)
+            case_id = cases.keep(session, event, conversation.id, office.id, now, keep_until)
+            files.want(session, event.files, conversation.id, case_id, now, keep_until)
             audit.note(session, "citizen", "case_taken", str(event.code), now, "consent given")
         case HandOverAsked():
             audit.note(
                 session, "citizen", "hand_over_asked", f"conversation {conversation.id}", now
             )
+        case SilenceEnded():
+            conversation.silent_until = None
         case WordsWithdrawn():
             retention.withdraw(session, conversation.id, event.since)
         case ErasureAsked():

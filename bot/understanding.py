@@ -144,7 +144,7 @@ class Ear:
             parse = await self._nlu.parse(visible)
         except NluUnavailable:
             return self.by_name_only(text)
-        return self._joined(text, parse)
+        return self.joined(text, parse)
 
     def by_name_only(self, text: str) -> Understanding:
         """Likely topics by name alone."""
@@ -157,7 +157,8 @@ class Ear:
             entities={"case_code": codes} if (codes := codes_in(text)) else {},
         )
 
-    def _joined(self, text: str, parse: Parse) -> Understanding:
+    def joined(self, text: str, parse: Parse) -> Understanding:
+        """What nlu gave back, joined with what is found by name."""
         learned = {topic.id: topic.confidence for topic in parse.topics}
         entities: dict[str, tuple[str, ...]] = {}
         for entity in parse.entities:

@@ -35,7 +35,7 @@ class Worker:
         self._clock = clock
         self._name = secrets.token_hex(8)
         self.wake = asyncio.Event()
-        self.on_turn: Callable[[], None] = _nothing
+        self.on_turn: list[Callable[[], None]] = []
 
     async def run(self) -> None:
         """Works until cancelled; polling is what guarantees, `wake` only makes it quick."""
@@ -71,7 +71,8 @@ class Worker:
             if turn is None:
                 break
             taken.append(turn)
-            self.on_turn()
+            for listener in self.on_turn:
+                listener()
         return taken
 
     async def _try(self, held: Lease, waiting: Waiting) -> Turn | None:
@@ -97,8 +98,10 @@ class Worker:
         return turn
 
     async def _understand(self, waiting: Waiting) -> Understanding:
-        if waiting.message.pressed is not None:
-            return Understanding("", "")
+        message = waiting.message
+        wordless = message.attachments and not message.text.strip()
+        if message.pressed is not None or message.opened or wordless:
+            return Understanding(message.text, "")
         return await self._ear.understand(waiting.message.text)
 
     async def _put_off(self, held: Lease, waiting: Waiting, error: Exception) -> None:
@@ -112,7 +115,7 @@ class Worker:
             await self._store.run(fail_turn, held, waiting, name, self._house, now)
             return
         at = now + inbox.back_off(waiting.attempts)
-        await self._store.run(inbox.later, waiting.inbox_id, at, name)
+        await self._store.run(inbox.later, waiting, at, name)
 
     async def _rest(self) -> None:
         try:
@@ -120,7 +123,3 @@ class Worker:
         except TimeoutError:
             return
         self.wake.clear()
-
-
-def _nothing() -> None:
-    """What happens after a turn where nobody listens."""

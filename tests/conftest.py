@@ -10,7 +10,8 @@ import pytest
 
 from actions.action import CaseTaken
 from bot.gateway import build_house
-from bot.message import Block, ChoicesBlock, Message, OfferedChoice, Sender
+from bot.message import ChoicesBlock, Message, OfferedChoice, Sender
+from bot.plain import plain_text
 from bot.settings import Settings
 from bot.store import Store, inbox, outbox
 from bot.store.keys import KeyRing
@@ -141,13 +142,7 @@ class Citizen:
 
 def words(turn: Turn) -> str:
     """All that a turn said, as one text."""
-    return "\n\n".join(_words(block) for blocks in turn.said for block in blocks)
-
-
-def _words(block: Block) -> str:
-    if isinstance(block, ChoicesBlock):
-        return "\n".join(f"{choice.number}. {choice.label}" for choice in block.choices)
-    return block.text
+    return "\n\n".join(map(plain_text, turn.said))
 
 
 def case_code(turn: Turn) -> str:

@@ -35,7 +35,7 @@ COLUMNS = ["code", "kind", "state", "office", "received_at", "due_on"]
 def little_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real replies and intents over a little knowledge, so that each command starts quickly."""
     data = tmp_path_factory.mktemp("data")
-    for name in ("replies", "vocabulary", "intents.yml"):
+    for name in ("replies", "vocabulary", "intents.yml", "shortcuts.yml"):
         (data / name).symlink_to(CHECKOUT / "data" / name)
     (data / "knowledge").symlink_to(Path(__file__).parent / "bad_data" / "sound")
     return data

@@ -12,9 +12,12 @@ from typing import Any
 import jinja2
 import pytest
 from jinja2 import nodes
+from pydantic import RootModel
 
 from actions.action import (
     Asked,
+    Attachment,
+    AttachmentKind,
     Command,
     Form,
     Found,
@@ -38,17 +41,20 @@ from actions.greet import greet
 from actions.hand_over import HandOver
 from actions.knowledge import Knowledge, When, branches
 from actions.knowledge.model import CatalogueEntry, Conclusion, Facet
+from actions.knowledge.reading import read_one
 from actions.not_understood import NotUnderstood
+from actions.receive import receive
 from actions.redirect import Redirect
 from actions.take_case import TakeCase
 from actions.warn_emergency import warn_emergency
 from bot.dialogue import load_ears, load_intents
-from bot.message import Block, ChoicesBlock, TextBlock
+from bot.message import AskContactBlock, AskLocationBlock, Block, ChoicesBlock, TextBlock
 from bot.replies import Reply
 from bot.settings import CHECKOUT
 from bot.turn import House
 
 KNOWLEDGE = CHECKOUT / "data" / "knowledge"
+CHANNELS = read_one(CHECKOUT / "data/replies/vi/channels.yml", RootModel[dict[str, str]]).root
 BEFORE_ANYTHING = date(2000, 1, 1)
 DAYS = (
     BEFORE_ANYTHING,
@@ -89,12 +95,15 @@ def worded(house: House, outcome: Outcome, message: Asked) -> list[Block]:
 def words(blocks: Iterable[Block]) -> str:
     parts = []
     for block in blocks:
-        if isinstance(block, ChoicesBlock):
-            parts += [choice.label for choice in block.choices]
-        elif isinstance(block, TextBlock):
-            parts.append(block.text)
-        else:
-            parts += [block.summary, block.text]
+        match block:
+            case ChoicesBlock():
+                parts += [choice.label for choice in block.choices]
+            case TextBlock():
+                parts.append(block.text)
+            case AskLocationBlock() | AskContactBlock():
+                parts += [block.label, block.words]
+            case _:
+                parts += [block.summary, block.text]
     return "\n".join(parts)
 
 
@@ -401,6 +410,7 @@ def _fixed(house: House, message: Asked) -> Iterator[tuple[Outcome, Asked]]:
         *(i.reply for i in load_intents(CHECKOUT / "data" / "intents.yml") if i.reply),
         *("choice_gone", "went_wrong", "nothing_open"),
         *(reply for reply in house.replies.replies if reply.startswith("chat_")),
+        *CHANNELS,
     ]
     told = [says(reply) for reply in fixed]
     told += [
@@ -409,6 +419,9 @@ def _fixed(house: House, message: Asked) -> Iterator[tuple[Outcome, Asked]]:
     ]
     for reply in told:
         yield Outcome(Result.ANSWERED, (reply,), Memory()), message
+    for kind in AttachmentKind:
+        attached = replace(message, attachments=(Attachment(kind),))
+        yield receive(attached), attached
 
 
 def _forms(calendar: Calendar, message: Asked) -> Iterator[tuple[Outcome, Asked]]:
@@ -418,6 +431,10 @@ def _forms(calendar: Calendar, message: Asked) -> Iterator[tuple[Outcome, Asked]
             at = replace(message, memory=Memory(form=form))
             yield Outcome(Result.ANSWERED, (verb.question(form, at),), Memory()), at
             yield verb.cancel(at), at
+            for kind_ in AttachmentKind:
+                place = Attachment(kind_, latitude=21.0, longitude=105.8, phone="0900000000")
+                attached = replace(at, attachments=(place,))
+                yield verb.go_on(attached), attached
             for text in ("", "vâng", "a" * 5000):
                 typed = replace(at, text=text)
                 yield verb.go_on(typed), typed
@@ -482,6 +499,7 @@ def test_every_reply_is_rendered_by_these_tests(
     for outcome, _ in others:
         for reply in outcome.says:
             told |= {reply.reply, *(choice.label for choice in reply.choices)}
+            told |= {f"share_{reply.share}", f"share_{reply.share}_words"} if reply.share else set()
     in_parts = {f"facet_{facet}" for facet in Facet}
     assert used_in_code() - told - in_parts == set()
 
@@ -541,6 +559,10 @@ NAMES_A_REPLY = {
     "_choice": 0,
     "Refusal": 2,
     "self.ask": 2,
+    "self.line": 0,
+    "self._reception.words": 0,
+    "self._reception.tell": 1,
+    "words": 0,
 }
 """Calls whose argument at that place is the id of a reply."""
 

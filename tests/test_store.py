@@ -180,7 +180,7 @@ def test_messages_are_answered_in_order_and_a_first_one_that_was_put_off_holds_t
     first = waiting(store, mine)
     assert first.message.text == "một"
     retry_at = NOW + inbox.back_off(5)
-    store.run_here(inbox.later, first.inbox_id, retry_at, "ValueError")
+    store.run_here(inbox.later, first, retry_at, "ValueError")
     assert store.run_here(inbox.next_waiting, mine, NOW) is None
     store.run_here(conversations.release, mine)
     assert lease(store, "another") is None, "the second message must not overtake the first"
@@ -196,7 +196,7 @@ def test_a_first_message_that_was_put_off_does_not_hold_another_person(store: St
     keep(store, "1", person="lan")
     keep(store, "2", person="minh")
     lan = held(store)
-    store.run_here(inbox.later, waiting(store, lan).inbox_id, LATER, "ValueError")
+    store.run_here(inbox.later, waiting(store, lan), LATER, "ValueError")
     assert waiting(store, held(store)).message.sender.person == "minh"
 
 
@@ -204,7 +204,7 @@ def test_a_message_that_failed_for_good_lets_the_next_one_pass(store: Store) -> 
     keep(store, "1", "một")
     keep(store, "2", "hai")
     mine = held(store)
-    store.run_here(inbox.give_up, waiting(store, mine).inbox_id, "ValueError")
+    store.run_here(inbox.give_up, waiting(store, mine), "ValueError")
     assert waiting(store, mine).message.text == "hai"
 
 

@@ -18,8 +18,9 @@ from actions.knowledge import Knowledge
 from bot import desk
 from bot.commands.output import NotALine, procedure_json, read_texts, rule_json, write_line
 from bot.gateway import build_house, system_clock
-from bot.message import Block, ChoicesBlock, Message, Sender, TextBlock, unmarked
+from bot.message import Block, ChoicesBlock, Message, Sender
 from bot.nlu_process import some_nlu
+from bot.plain import plain_text
 from bot.settings import Settings, load_settings
 from bot.store import Session, Store, conversations, inbox, outbox
 from bot.store.keys import KeyRing
@@ -111,7 +112,7 @@ class Room:
         before = await self._store.run(outbox.newest)
         await self._store.run(desk.answer, self._house, code, text, "demo", now)
         notices = await self._store.run(_notices, _sender(person), before)
-        return ["\n\n".join(_words(block) for block in notice.blocks) for notice in notices]
+        return [plain_text(notice.blocks) for notice in notices]
 
     async def ask_json(self, text: str, person: str, message_id: str) -> dict[str, Any]:
         """One turn in the form that checks outside the project read."""
@@ -175,9 +176,7 @@ def turn_json(text: str, turn: Turn, knowledge: Knowledge, day: date) -> dict[st
 
 def _reply(blocks: Iterable[Block]) -> dict[str, Any]:
     return {
-        "text": "\n\n".join(
-            _words(block) for block in blocks if not isinstance(block, ChoicesBlock)
-        ),
+        "text": plain_text(block for block in blocks if not isinstance(block, ChoicesBlock)),
         "choices": [
             choice.label
             for block in blocks
@@ -187,21 +186,11 @@ def _reply(blocks: Iterable[Block]) -> dict[str, Any]:
     }
 
 
-def _words(block: Block) -> str:
-    match block:
-        case TextBlock():
-            return unmarked(block.text)
-        case ChoicesBlock():
-            return "\n".join(f"{choice.number}. {choice.label}" for choice in block.choices)
-        case _:
-            return f"{block.summary}\n{unmarked(block.text)}"
-
-
 def as_words(turn: Turn | None) -> str:
     """A turn's replies as plain words, choices as numbers."""
     if turn is None:
         return "the turn failed: see the log above"
-    return "\n\n".join(_words(block) for blocks in turn.said for block in blocks)
+    return "\n\n".join(map(plain_text, turn.said))
 
 
 def _cites(basis: Basis | None, knowledge: Knowledge) -> list[dict[str, Any]]:

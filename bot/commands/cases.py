@@ -4,11 +4,13 @@ import argparse
 import csv
 import getpass
 import json
+import mimetypes
 import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from actions.cases import (
@@ -24,16 +26,27 @@ from actions.deadlines import VIETNAM, local_day
 from bot import desk
 from bot.gateway import build_house, system_clock
 from bot.settings import load_settings
-from bot.store import Session, Store, audit, cases
+from bot.store import Session, Store, audit, cases, files
 from bot.store.cases import CaseNotFound
+from bot.store.files import FileMissing, StoredFile
 from bot.store.keys import KeyRing
 from bot.turn import House
 
 _MAX_WHY = 200
+_MOST_BYTES = 10 * 2**20
+_FILE_STATES = {
+    files.WANTED: "đang tải về",
+    files.KEPT: "đã lưu",
+    files.GONE: "không còn",
+}
+
+
+class FileTooLarge(Exception):  # noqa: N818 - a fact, not a failure
+    """A file is larger than what may be sent with an answer."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """One of: list, show, answer, close, export."""
+    """One of: list, show, answer, close, file, export."""
     parser.add_argument("--who", help="name for the audit trail")
     what = parser.add_subparsers(dest="what", required=True)
     listing = what.add_parser("list", help="cases without their words, oldest first")
@@ -47,9 +60,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer = what.add_parser("answer", help="answers a case; the citizen gets it where they wrote")
     answer.add_argument("code")
     answer.add_argument("--text", required=True, help="the answer; - reads standard input")
+    answer.add_argument("--file", type=Path, help="an image or a document to send with it")
     close = what.add_parser("close", help="closes a case, with a reason that the citizen is told")
     close.add_argument("code")
     close.add_argument("--reason", required=True)
+    file = what.add_parser("file", help="saves a file of a case; leaves an audit line")
+    file.add_argument("code")
+    file.add_argument("file", type=int, help="its number, as `show` lists it")
+    file.add_argument(
+        "--to", type=Path, required=True, help="where to save it; nothing is replaced"
+    )
+    file.add_argument("--why", default="to handle the case", help="reason for the audit trail")
     export = what.add_parser("export", help="cases without their words, as a table")
     export.add_argument("--csv", action="store_true", required=True)
 
@@ -71,6 +92,14 @@ def main(args: argparse.Namespace) -> int:
         print(f"Không chuyển được trạng thái: {error}.", file=sys.stderr)
     except ReasonMissing:
         print("Cần nêu lý do.", file=sys.stderr)
+    except FileMissing:
+        print(
+            "Vụ việc không có tệp ấy, hoặc tệp chưa tải được hay đã hết hạn lưu.", file=sys.stderr
+        )
+    except FileTooLarge:
+        print("Tệp lớn quá 10 MB.", file=sys.stderr)
+    except OSError as error:
+        print(f"Không đọc hoặc ghi được tệp: {error.strerror}.", file=sys.stderr)
     except AnswerMissing:
         print("Cần viết câu trả lời.", file=sys.stderr)
     finally:
@@ -101,12 +130,20 @@ class Counter:
             case "answer":
                 code = CaseCode.parse(args.code)
                 text = sys.stdin.read().strip() if args.text == "-" else args.text
-                self.store.run_here(desk.answer, self.house, code, text, self.who, self.now)
+                file = _read_file(args.file) if args.file else None
+                self.store.run_here(
+                    desk.answer, self.house, code, text, self.who, self.now, file=file
+                )
                 print(f"Đã trả lời {code}.")
             case "close":
                 code = CaseCode.parse(args.code)
                 self.store.run_here(desk.close, self.house, code, args.reason, self.who, self.now)
                 print(f"Đã kết thúc {code}.")
+            case "file":
+                code, why = CaseCode.parse(args.code), args.why[:_MAX_WHY]
+                read = self.store.run_here(desk.read_file, code, args.file, self.who, why, self.now)
+                _save(args.to, read.content)
+                print(f"Đã lưu vào {args.to}.")
             case "export":
                 _write_csv(self.store.run_here(_listed, None, None, None))
         return 0
@@ -118,6 +155,20 @@ def _operator() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid-{os.getuid()}"
+
+
+def _read_file(path: Path) -> StoredFile:
+    content = path.read_bytes()
+    if len(content) > _MOST_BYTES:
+        raise FileTooLarge(path)
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return StoredFile(path.name, media_type, content)
+
+
+def _save(path: Path, content: bytes) -> None:
+    """Writes a new file that only its owner can read; raises FileExistsError."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
 
 
 def _plain(words: str) -> str:
@@ -156,6 +207,10 @@ def _shown(session: Session, code: CaseCode, who: str, why: str, now: datetime) 
     case = desk.read(session, code, who, why, now)
     lines = [f"{name}: {value}" for name, value in _row(case).items()]
     lines += _report(case)
+    lines += [
+        f"Tệp {file.id}: {_plain(file.name) or file.media_type} ({_FILE_STATES[file.state]})"
+        for file in files.of_case(session, cases.id_of(session, code))
+    ]
     lines += [
         f"{_when(move.at)} {move.by}: {move.to} {move.answer or move.reason or ''}".rstrip()
         for move in case.moves

@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from bot.store.keys import KeyRing
 
-__all__ = ["Session", "Store", "StoreUnavailable", "seal", "unseal"]
+__all__ = [
+    "Session",
+    "Store",
+    "StoreUnavailable",
+    "seal",
+    "seal_bytes",
+    "unseal",
+    "unseal_bytes",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -88,9 +96,21 @@ def seal(session: Session, words: str, context: str) -> bytes:
 
 
 def unseal(session: Session, sealed: bytes, context: str) -> str:
-    """Decrypts words of one column."""
+    """Decrypts words of one column; raises KeysUnusable."""
     keys: KeyRing = session.info["keys"]
     return keys.unseal(sealed, context)
+
+
+def seal_bytes(session: Session, content: bytes, context: str) -> bytes:
+    """Encrypts the content of a file for one column."""
+    keys: KeyRing = session.info["keys"]
+    return keys.seal_bytes(content, context)
+
+
+def unseal_bytes(session: Session, sealed: bytes, context: str) -> bytes:
+    """Decrypts the content of a file of one column; raises KeysUnusable."""
+    keys: KeyRing = session.info["keys"]
+    return keys.unseal_bytes(sealed, context)
 
 
 def _engine(url: str, *, durable: bool) -> Engine:

@@ -52,31 +52,36 @@ def keep(
     office: str,
     now: datetime,
     keep_until: datetime,
-) -> None:
-    """Keeps a new case; the name and the contact are sealed apart from the story."""
+) -> int:
+    """Keeps a new case and gives its id; name and contact are sealed apart from the story."""
     story = Report(taken.report.what, taken.report.where, taken.report.when)
     person = Report("", "", "", taken.report.name, taken.report.contact)
     named = taken.report.name or taken.report.contact
-    session.add(
-        CaseRow(
-            code=taken.code.value,
-            conversation_id=conversation_id,
-            office=office,
-            kind=taken.kind,
-            state=State.RECEIVED,
-            received_at=now,
-            due_on=taken.due_on,
-            words=seal(session, _REPORT.dump_json(story).decode(), _WORDS),
-            contact=seal(session, _REPORT.dump_json(person).decode(), _CONTACT) if named else None,
-            keep_until=keep_until,
-        )
+    row = CaseRow(
+        code=taken.code.value,
+        conversation_id=conversation_id,
+        office=office,
+        kind=taken.kind,
+        state=State.RECEIVED,
+        received_at=now,
+        due_on=taken.due_on,
+        words=seal(session, _REPORT.dump_json(story).decode(), _WORDS),
+        contact=seal(session, _REPORT.dump_json(person).decode(), _CONTACT) if named else None,
+        keep_until=keep_until,
     )
+    session.add(row)
     session.flush()
+    return row.id
 
 
 def show(session: Session, code: CaseCode) -> Case:
     """The case with its words; raises CaseNotFound. Whoever calls writes the audit line."""
     return _case(session, _must(session, code), with_words=True)
+
+
+def id_of(session: Session, code: CaseCode) -> int:
+    """The row id of a case; raises CaseNotFound."""
+    return _must(session, code).id
 
 
 def conversation_of(session: Session, code: CaseCode) -> int | None:

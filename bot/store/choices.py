@@ -1,5 +1,6 @@
 """Choices: what an opaque token means, for whom, until when, and whether only once."""
 
+import re
 import secrets
 from datetime import datetime, timedelta
 
@@ -14,6 +15,7 @@ from nlu.text import fold
 _PRESS = TypeAdapter(Press)
 _KEPT = timedelta(days=7)
 _TOKEN_BYTES = 12
+_TYPED = "#b1."
 
 
 class ChoiceGone(Exception):  # noqa: N818 - a fact, not a failure
@@ -54,6 +56,18 @@ def press(session: Session, conversation_id: int, token: str, now: datetime) -> 
     if row is None or row.conversation_id != conversation_id:
         raise ChoiceGone
     return _use(row, now)
+
+
+def typed_form(token: str) -> str:
+    """A token as words, for a platform on which a pressed button comes back as a typed message."""
+    return f"{_TYPED}{token}"
+
+
+def token_in(text: str) -> str | None:
+    """The token in a text that is nothing but a token as words. Anyone can type such a text, so it
+    counts no more than a pressed button: for its own conversation, and in its time."""
+    found = re.fullmatch(rf"{re.escape(_TYPED)}([\w-]{{16}})", text.strip(), re.ASCII)
+    return found[1] if found else None
 
 
 def press_typed(

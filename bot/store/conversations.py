@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Select, and_, or_, select, update
+from sqlalchemy import Select, and_, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -51,6 +51,11 @@ def of(session: Session, sender: Sender, office: str, now: datetime) -> Conversa
     return row
 
 
+def heard(row: ConversationRow, now: datetime) -> None:
+    """The person gave a sign: they can be written to."""
+    row.heard_at, row.out_of_reach_since = now, None
+
+
 def find(session: Session, sender: Sender) -> ConversationRow | None:
     """The conversation of that person, if they ever wrote."""
     return session.scalar(_by_sender(sender))
@@ -72,7 +77,7 @@ def lease(session: Session, owner: str, now: datetime, length: timedelta) -> Lea
         .where(
             earlier.conversation_id == InboxRow.conversation_id,
             earlier.state == "ready",
-            earlier.id < InboxRow.id,
+            tuple_(earlier.position, earlier.id) < tuple_(InboxRow.position, InboxRow.id),
         )
         .exists()
     )
@@ -88,6 +93,13 @@ def lease(session: Session, owner: str, now: datetime, length: timedelta) -> Lea
     if row is None:
         return None
     row.lease_owner, row.lease_until, row.fence = owner, now + length, row.fence + 1
+    return Lease(row.id, row.fence)
+
+
+def take(session: Session, conversation_id: int) -> Lease:
+    """The lease of one conversation within this transaction; a worker that held it has lost it."""
+    row = lock(session, conversation_id)
+    row.fence += 1
     return Lease(row.id, row.fence)
 
 

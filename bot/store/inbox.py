@@ -2,11 +2,12 @@
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -22,32 +23,46 @@ _MESSAGE = TypeAdapter(Message)
 _CONTEXT = "inbox.words"
 
 READY, DONE, FAILED = "ready", "done", "failed"
+IN_ORDER = (InboxRow.position, InboxRow.id)
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A message that waits for its turn."""
+    """A message that waits for its turn; an album is one message of several rows."""
 
     inbox_id: int
     message: Message
     attempts: int
+    others: tuple[int, ...] = ()
 
 
 def keep(
-    session: Session, message: Message, office: str, now: datetime, keep_until: datetime
+    session: Session,
+    message: Message,
+    office: str,
+    now: datetime,
+    keep_until: datetime,
+    *,
+    ready_at: datetime | None = None,
 ) -> bool:
-    """Keeps a message for its turn; False when the same message was already kept."""
+    """Keeps a message for its turn; False when the same message was already kept.
+
+    A further part of an album puts off those that already wait, so that they stay together.
+    """
     if _known(session, message):
         return False
     conversation = conversations.of(session, message.sender, office, now)
+    conversations.heard(conversation, now)
     row = InboxRow(
         conversation_id=conversation.id,
         channel=message.sender.channel,
         account=message.sender.account,
         external_id=message.external_id,
+        position=message.position,
+        album=message.album,
         words=seal(session, _MESSAGE.dump_json(message).decode(), _CONTEXT),
         received_at=now,
-        ready_at=now,
+        ready_at=ready_at or now,
         state=READY,
         attempts=0,
         keep_until=keep_until,
@@ -57,7 +72,21 @@ def keep(
             session.add(row)
     except IntegrityError:
         return False
+    if message.album:
+        _put_off_album(session, row)
     return True
+
+
+def _put_off_album(session: Session, row: InboxRow) -> None:
+    session.execute(
+        update(InboxRow)
+        .where(
+            InboxRow.conversation_id == row.conversation_id,
+            InboxRow.album == row.album,
+            InboxRow.state == READY,
+        )
+        .values(ready_at=row.ready_at)
+    )
 
 
 def _known(session: Session, message: Message) -> bool:
@@ -79,15 +108,39 @@ def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None
     A message that no key opens any more is given up, so that it does not hold up the next.
     """
     waiting = (InboxRow.conversation_id == held.conversation_id, InboxRow.state == READY)
-    for row in session.scalars(select(InboxRow).where(*waiting).order_by(InboxRow.id)):
+    for row in session.scalars(select(InboxRow).where(*waiting).order_by(*IN_ORDER)):
         if row.ready_at > now:
             return None
         try:
-            return _opened(session, row)
+            return _whole(session, row)
         except KeysUnusable as error:
             row.state, row.error = FAILED, type(error).__name__
             log.warning("inbox %s given up: no key opens its words", row.id)
     return None
+
+
+def _whole(session: Session, first: InboxRow) -> Waiting:
+    """The message of a row, with the other parts of its album."""
+    one = _opened(session, first)
+    if first.album is None:
+        return one
+    rows = session.scalars(
+        select(InboxRow)
+        .where(
+            InboxRow.conversation_id == first.conversation_id,
+            InboxRow.album == first.album,
+            InboxRow.state == READY,
+            InboxRow.id != first.id,
+        )
+        .order_by(*IN_ORDER)
+    )
+    parts = [one, *(_opened(session, row) for row in rows)]
+    message = replace(
+        one.message,
+        text="\n".join(part.message.text for part in parts if part.message.text),
+        attachments=tuple(a for part in parts for a in part.message.attachments),
+    )
+    return replace(one, message=message, others=tuple(part.inbox_id for part in parts[1:]))
 
 
 def unanswered(session: Session, conversation_id: int) -> list[tuple[datetime, Waiting]]:
@@ -115,28 +168,33 @@ def _opened(session: Session, row: InboxRow) -> Waiting:
     return Waiting(row.id, message, row.attempts)
 
 
-def done(session: Session, inbox_id: int) -> None:
+def done(session: Session, waiting: Waiting) -> None:
     """Marks a message as answered and wipes its words."""
-    row = session.get_one(InboxRow, inbox_id)
-    row.state, row.words, row.keep_until = DONE, None, None
+    for row in _rows(session, waiting):
+        row.state, row.words, row.keep_until = DONE, None, None
 
 
-def later(session: Session, inbox_id: int, at: datetime, error: str) -> None:
+def later(session: Session, waiting: Waiting, at: datetime, error: str) -> None:
     """Puts a message off after a failed turn."""
-    row = session.get_one(InboxRow, inbox_id)
-    row.attempts, row.ready_at, row.error = row.attempts + 1, at, error
+    for row in _rows(session, waiting):
+        row.attempts, row.ready_at, row.error = row.attempts + 1, at, error
 
 
-def give_up(session: Session, inbox_id: int, error: str) -> None:
+def give_up(session: Session, waiting: Waiting, error: str) -> None:
     """Marks a message as failed; its words stay until their time, for an operator to see."""
-    row = session.get_one(InboxRow, inbox_id)
-    row.attempts, row.state, row.error = row.attempts + 1, FAILED, error
+    for row in _rows(session, waiting):
+        row.attempts, row.state, row.error = row.attempts + 1, FAILED, error
+
+
+def _rows(session: Session, waiting: Waiting) -> Iterator[InboxRow]:
+    for id_ in (waiting.inbox_id, *waiting.others):
+        yield session.get_one(InboxRow, id_)
 
 
 def give_up_all(session: Session, conversation_id: int, error: str) -> None:
     """Marks everything that waits in a conversation as failed."""
     for _, waiting in unanswered(session, conversation_id):
-        give_up(session, waiting.inbox_id, error)
+        give_up(session, waiting, error)
 
 
 def back_off(attempts: int) -> timedelta:

@@ -64,16 +64,24 @@ class KeyRing:
 
     def seal(self, words: str, context: str) -> bytes:
         """Encrypts some words for one place."""
-        nonce = secrets.token_bytes(_NONCE)
-        sealed = AESGCM(self.keys[self.current]).encrypt(nonce, words.encode(), context.encode())
-        return self.current.encode() + b"\0" + nonce + sealed
+        return self.seal_bytes(words.encode(), context)
 
     def unseal(self, sealed: bytes, context: str) -> str:
         """Decrypts words from one place; raises KeysUnusable where no key fits."""
+        return self.unseal_bytes(sealed, context).decode()
+
+    def seal_bytes(self, content: bytes, context: str) -> bytes:
+        """Encrypts some content for one place."""
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = AESGCM(self.keys[self.current]).encrypt(nonce, content, context.encode())
+        return self.current.encode() + b"\0" + nonce + sealed
+
+    def unseal_bytes(self, sealed: bytes, context: str) -> bytes:
+        """Decrypts content from one place; raises KeysUnusable where no key fits."""
         name, _, rest = sealed.partition(b"\0")
         try:
             key = AESGCM(self.keys[name.decode()])
-            return key.decrypt(rest[:_NONCE], rest[_NONCE:], context.encode()).decode()
+            return key.decrypt(rest[:_NONCE], rest[_NONCE:], context.encode())
         except (KeyError, ValueError, InvalidTag) as error:
             raise KeysUnusable(f"no key of the ring opens {context}") from error
 

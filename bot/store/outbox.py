@@ -1,22 +1,29 @@
 """The outbox: replies and notices, in the order in which each person gets them."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from bot.message import BLOCKS, Block
-from bot.store import seal, unseal
+from bot.store import accounts, seal, unseal
 from bot.store.keys import KeysUnusable
 from bot.store.tables import ConversationRow, OutboxRow
 
 _CONTEXT = "outbox.words"
 
-READY, SENT = "ready", "sent"
+READY, SENDING, SENT = "ready", "sending", "sent"
+UNKNOWN, DEAD, DROPPED = "unknown", "dead", "dropped"
 REPLY, NOTICE = "reply", "notice"
+
+STALE = timedelta(hours=24)
+"""A reply of a turn that is older does not matter any more."""
+
+_REPEATS = 1
+"""How often a reply is sent again whose outcome is unknown; a notice never is."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,32 @@ class Outgoing:
     kind: str
     at: datetime
     blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A reply that a courier holds: which part comes next, to whom; `attempt` is its fence."""
+
+    id: int
+    attempt: int
+    part: int
+    person: str
+    heard_at: datetime | None
+    failures: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An outbox row as an operator sees it: without its words."""
+
+    id: int
+    channel: str
+    kind: str
+    state: str
+    attempts: int
+    error: str | None
+    created_at: datetime
 
 
 def put(
@@ -51,7 +84,6 @@ def put(
             created_at=now,
             ready_at=now,
             state=READY,
-            attempts=0,
         )
     )
     session.flush()
@@ -85,11 +117,30 @@ def after(session: Session, conversation_id: int, row_id: int) -> list[Outgoing]
         )
         .order_by(OutboxRow.id)
     )
+    return _readable_of(session, rows)
+
+
+def _readable_of(session: Session, rows: Iterable[OutboxRow]) -> list[Outgoing]:
     found = []
     for row in rows:
         with contextlib.suppress(KeysUnusable):
-            found.append(_opened(session, row))
+            blocks = _blocks(session, row)
+            found.append(Outgoing(row.id, row.conversation_id, row.kind, row.created_at, blocks))
     return found
+
+
+def unsent(session: Session, conversation_id: int) -> list[Outgoing]:
+    """Everything that waits for a person, in order, as far as it can still be read."""
+    rows = session.scalars(
+        select(OutboxRow)
+        .where(
+            OutboxRow.conversation_id == conversation_id,
+            OutboxRow.state == READY,
+            OutboxRow.words.is_not(None),
+        )
+        .order_by(OutboxRow.id)
+    )
+    return _readable_of(session, rows)
 
 
 def sent(session: Session, row_ids: Sequence[int], now: datetime) -> None:
@@ -101,7 +152,208 @@ def sent(session: Session, row_ids: Sequence[int], now: datetime) -> None:
     )
 
 
-def _opened(session: Session, row: OutboxRow) -> Outgoing:
-    assert row.words is not None
-    blocks = BLOCKS.validate_json(unseal(session, row.words, _CONTEXT))
-    return Outgoing(row.id, row.conversation_id, row.kind, row.created_at, blocks)
+def take(
+    session: Session,
+    channel: str,
+    account: str,
+    pace: accounts.Pace,
+    now: datetime,
+    length: timedelta,
+) -> Letter | None:
+    """Takes the first letter of an account that may leave now, and holds it for a while.
+
+    A person's letters leave in order: the first that is not settled holds back those behind it.
+    What is too old, or has no words left, is dropped with a record on the way.
+    """
+    paced = accounts.paced(session, channel, account, now, pace)
+    if paced is None:
+        return None
+    while row := _first(session, channel, account, now, pace):
+        conversation = session.get_one(ConversationRow, row.conversation_id)
+        blocks = _readable(session, row, now)
+        if blocks is None:
+            continue
+        row.state, row.attempts, row.leased_until = SENDING, row.attempts + 1, now + length
+        paced.next_send_at = pace.account.step(paced.next_send_at, now)
+        conversation.next_send_at = pace.person.step(conversation.next_send_at, now)
+        return Letter(
+            row.id,
+            row.attempts,
+            row.parts_sent,
+            conversation.person,
+            conversation.heard_at,
+            row.failures,
+            blocks,
+        )
+    return None
+
+
+def _first(
+    session: Session, channel: str, account: str, now: datetime, pace: accounts.Pace
+) -> OutboxRow | None:
+    earlier = aliased(OutboxRow)
+    waits_behind = (
+        select(earlier.id)
+        .where(
+            earlier.conversation_id == OutboxRow.conversation_id,
+            earlier.state.in_((READY, SENDING)),
+            earlier.id < OutboxRow.id,
+        )
+        .exists()
+    )
+    return session.scalar(
+        select(OutboxRow)
+        .join(ConversationRow, ConversationRow.id == OutboxRow.conversation_id)
+        .where(
+            OutboxRow.state == READY,
+            OutboxRow.ready_at <= now,
+            ConversationRow.channel == channel,
+            ConversationRow.account == account,
+            ConversationRow.out_of_reach_since.is_(None),
+            or_(
+                ConversationRow.next_send_at.is_(None),
+                ConversationRow.next_send_at <= pace.person.latest(now),
+            ),
+            ~waits_behind,
+        )
+        .order_by(OutboxRow.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=OutboxRow)
+    )
+
+
+def _readable(session: Session, row: OutboxRow, now: datetime) -> tuple[Block, ...] | None:
+    """What a row says; None where it is dropped instead."""
+    if row.kind == REPLY and now - row.created_at > STALE:
+        _settle(row, DROPPED, "too old to matter")
+        return None
+    try:
+        return _blocks(session, row)
+    except KeysUnusable:
+        _settle(row, DROPPED, "no words left")
+        return None
+
+
+def arrived(session: Session, letter: Letter, now: datetime, *, last: bool) -> None:
+    """A part has arrived; after the last one the letter is sent."""
+    row = _held(session, letter)
+    if row is None:
+        return
+    row.parts_sent, row.failures, row.leased_until = letter.part + 1, 0, None
+    row.state, row.ready_at, row.error = READY, now, None
+    if last:
+        row.state, row.sent_at = SENT, now
+
+
+def later(session: Session, letter: Letter, at: datetime, reason: str, *, is_failure: bool) -> None:
+    """The platform took nothing: the part is tried again at a moment."""
+    row = _held(session, letter)
+    if row is None:
+        return
+    row.failures += is_failure
+    row.state, row.ready_at, row.leased_until, row.error = READY, at, None, reason
+
+
+def out_of_reach(session: Session, letter: Letter, now: datetime, reason: str) -> None:
+    """The person cannot be written to now: the letter waits until they give a sign."""
+    row = _held(session, letter)
+    if row is None:
+        return
+    row.state, row.ready_at, row.leased_until, row.error = READY, now, None, reason
+    session.get_one(ConversationRow, row.conversation_id).out_of_reach_since = now
+
+
+def die(session: Session, letter: Letter, reason: str) -> None:
+    """The letter will never be taken: an operator has to look at it."""
+    row = _held(session, letter)
+    if row is not None:
+        _settle(row, DEAD, reason)
+
+
+def unknown(session: Session, letter: Letter, now: datetime, reason: str) -> None:
+    """Nobody knows whether the part has arrived: a reply is sent once more, a notice is not."""
+    row = _held(session, letter)
+    if row is not None:
+        _may_have_arrived(row, now, reason)
+
+
+def give_back(session: Session, channel: str, account: str, now: datetime) -> None:
+    """Takes back letters whose courier was stopped between sending and recording: whether they have
+    arrived is unknown."""
+    rows = session.scalars(
+        select(OutboxRow)
+        .join(ConversationRow, ConversationRow.id == OutboxRow.conversation_id)
+        .where(
+            OutboxRow.state == SENDING,
+            OutboxRow.leased_until < now,
+            ConversationRow.channel == channel,
+            ConversationRow.account == account,
+        )
+        .with_for_update(skip_locked=True, of=OutboxRow)
+    )
+    for row in rows:
+        _may_have_arrived(row, now, "the courier was stopped while sending")
+
+
+def _may_have_arrived(row: OutboxRow, now: datetime, reason: str) -> None:
+    row.unknowns += 1
+    if row.kind == NOTICE or row.unknowns > _REPEATS:
+        _settle(row, UNKNOWN, reason)
+        return
+    row.state, row.ready_at, row.leased_until, row.error = READY, now, None, reason
+
+
+def _held(session: Session, letter: Letter) -> OutboxRow | None:
+    """The row of a letter, if it is still this courier's."""
+    return session.scalar(
+        select(OutboxRow)
+        .where(
+            OutboxRow.id == letter.id,
+            OutboxRow.attempts == letter.attempt,
+            OutboxRow.state == SENDING,
+        )
+        .with_for_update()
+    )
+
+
+def _settle(row: OutboxRow, state: str, reason: str) -> None:
+    row.state, row.error, row.leased_until = state, reason, None
+
+
+def unsettled(session: Session, states: Sequence[str] = (UNKNOWN, DEAD)) -> list[Listed]:
+    """What an operator should look at, the oldest first."""
+    rows = session.execute(
+        select(OutboxRow, ConversationRow.channel)
+        .join(ConversationRow, ConversationRow.id == OutboxRow.conversation_id)
+        .where(OutboxRow.state.in_(states))
+        .order_by(OutboxRow.id)
+    )
+    return [
+        Listed(row.id, channel, row.kind, row.state, row.attempts, row.error, row.created_at)
+        for row, channel in rows
+    ]
+
+
+def retry(session: Session, row_id: int, now: datetime) -> bool:
+    """Lets a letter leave again, by an operator's will; False when there is none to let go."""
+    row = session.get(OutboxRow, row_id, with_for_update=True)
+    if row is None or row.state not in {UNKNOWN, DEAD, DROPPED} or row.words is None:
+        return False
+    row.state, row.ready_at, row.failures, row.unknowns = READY, now, 0, 0
+    row.kind, row.error = NOTICE, None
+    return True
+
+
+def drop(session: Session, row_id: int, reason: str) -> bool:
+    """Takes a letter out of the queue, by an operator's will; False when there is none."""
+    row = session.get(OutboxRow, row_id, with_for_update=True)
+    if row is None or row.state not in {UNKNOWN, DEAD, READY}:
+        return False
+    _settle(row, DROPPED, reason)
+    return True
+
+
+def _blocks(session: Session, row: OutboxRow) -> tuple[Block, ...]:
+    if row.words is None:
+        raise KeysUnusable(f"outbox {row.id} has no words left")
+    return BLOCKS.validate_json(unseal(session, row.words, _CONTEXT))

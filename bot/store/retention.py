@@ -1,19 +1,22 @@
 """Retention: words whose time is over are wiped, and a person's words when they ask."""
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, Delete, Update, delete, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from bot.store import jobs
 from bot.store.tables import (
     CaseRow,
     ChoiceRow,
     ConversationRow,
+    FileRow,
     InboxRow,
-    JobRow,
     MoveRow,
     OutboxRow,
+    StrayRow,
     TurnRow,
 )
 
@@ -32,14 +35,7 @@ _REPLY = "reply"
 
 def due(session: Session, now: datetime) -> bool:
     """Whether this process is to enforce retention now; then no other is for a while."""
-    row = session.get(JobRow, _JOB, with_for_update=True)
-    if row is None:
-        session.add(JobRow(name=_JOB, ready_at=now + _EVERY))
-        return True
-    if row.ready_at > now:
-        return False
-    row.ready_at = now + _EVERY
-    return True
+    return jobs.claim(session, _JOB, secrets.token_hex(8), now, _EVERY)
 
 
 def enforce(session: Session, now: datetime) -> int:
@@ -52,6 +48,9 @@ def enforce(session: Session, now: datetime) -> int:
     wiped += _wipe(session, moves, MoveRow.answer) + _wipe(session, moves, MoveRow.reason)
     cases = update(CaseRow).where(over)
     wiped += _wipe(session, cases, CaseRow.words) + _wipe(session, cases, CaseRow.contact)
+    for column in (FileRow.words, FileRow.content):
+        wiped += _wipe(session, update(FileRow).where(FileRow.keep_until < now), column)
+    wiped += _count(session, delete(StrayRow).where(StrayRow.keep_until < now))
     wiped += _count(session, delete(ChoiceRow).where(ChoiceRow.expires_at < now))
     return wiped
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Dialect,
     ForeignKey,
     Index,
@@ -74,6 +75,10 @@ class ConversationRow(Table):
     lease_owner: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     fence: Mapped[int] = mapped_column(default=0)
+    heard_at: Mapped[datetime | None]
+    out_of_reach_since: Mapped[datetime | None]
+    silent_until: Mapped[datetime | None]
+    next_send_at: Mapped[datetime | None]
 
 
 class InboxRow(Table):
@@ -90,6 +95,8 @@ class InboxRow(Table):
     channel: Mapped[str]
     account: Mapped[str]
     external_id: Mapped[str]
+    position: Mapped[int] = mapped_column(BigInteger, default=0)
+    album: Mapped[str | None]
     words: Mapped[bytes | None]
     received_at: Mapped[datetime]
     ready_at: Mapped[datetime]
@@ -115,7 +122,11 @@ class TurnRow(Table):
 
 
 class OutboxRow(Table):
-    """A reply of a turn, or a later notice, until a courier or the citizen's stream has it."""
+    """A reply of a turn, or a later notice, until a courier or the citizen's stream has it.
+
+    A courier that sends holds the row until `leased_until`; `attempts` is its fence. `parts_sent`
+    is how many calls of a long reply have arrived.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (Index("ix_outbox_state_ready_at", "state", "ready_at"),)
@@ -130,6 +141,11 @@ class OutboxRow(Table):
     ready_at: Mapped[datetime]
     state: Mapped[str]
     attempts: Mapped[int] = mapped_column(default=0)
+    failures: Mapped[int] = mapped_column(default=0)
+    unknowns: Mapped[int] = mapped_column(default=0)
+    parts_sent: Mapped[int] = mapped_column(default=0)
+    leased_until: Mapped[datetime | None]
+    error: Mapped[str | None]
     sent_at: Mapped[datetime | None]
 
 
@@ -202,3 +218,49 @@ class JobRow(Table):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     ready_at: Mapped[datetime]
+    owner: Mapped[str | None]
+
+
+class AccountRow(Table):
+    """An account of ours on a platform: its sealed secrets, its pace, and what troubles it."""
+
+    __tablename__ = "accounts"
+
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(primary_key=True)
+    secrets: Mapped[bytes | None]
+    ready_at: Mapped[datetime | None]
+    next_send_at: Mapped[datetime | None]
+    trouble: Mapped[str | None]
+
+
+class FileRow(Table):
+    """A file of a citizen, fetched once a case needs it, or one of ours that a reply shows."""
+
+    __tablename__ = "files"
+    __table_args__ = (Index("ix_files_state_ready_at", "state", "ready_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"), index=True)
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    media_type: Mapped[str]
+    words: Mapped[bytes | None]
+    content: Mapped[bytes | None]
+    state: Mapped[str]
+    ready_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    keep_until: Mapped[datetime] = mapped_column(index=True)
+
+
+class StrayRow(Table):
+    """An event of a platform that nobody here knows, kept so that it can be looked into."""
+
+    __tablename__ = "strays"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel: Mapped[str]
+    account: Mapped[str]
+    name: Mapped[str]
+    words: Mapped[bytes | None]
+    received_at: Mapped[datetime]
+    keep_until: Mapped[datetime] = mapped_column(index=True)

@@ -5,13 +5,12 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -20,10 +19,11 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from actions.knowledge.model import Office
 from bot.channels.web.streams import Listener, Streams
 from bot.message import Message, Sender
-from bot.store import Session, Store, StoreUnavailable, conversations, inbox, outbox, turns
+from bot.reception import Reception
+from bot.store import Session, StoreUnavailable, conversations, files, inbox, outbox, turns
+from bot.store.files import FileMissing, StoredFile
 from bot.store.outbox import Outgoing
 
 CHANNEL = "web"
@@ -36,6 +36,7 @@ _BODY_BYTES = 64 * 1024
 _HEARTBEAT_SECONDS = 15.0
 _RETRY_MILLISECONDS = 2000
 _ADDRESS_FACTOR = 10
+_SHOWN = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -70,37 +71,33 @@ class Refusal(Exception):  # noqa: N818 - a fact, not a failure
     reply: str
 
 
+def open_channel(reception: Reception) -> "WebChat":
+    """The web chat, which is always there."""
+    return WebChat(reception)
+
+
 class WebChat:
     """The routes of the web chat; it keeps nothing that a second gateway would miss."""
 
-    def __init__(
-        self,
-        store: Store,
-        office: Office,
-        words: Callable[[str], str],
-        clock: Callable[[], datetime],
-        *,
-        words_days: int,
-        per_minute: int,
-        public_url: str,
-        behind_proxy: bool,
-        received: Callable[[], None],
-    ) -> None:
-        self._store = store
-        self._office = office
-        self._words = words
-        self._clock = clock
-        self._kept = timedelta(days=words_days)
-        self._public_url = public_url
-        self._behind_proxy = behind_proxy
-        self._received = received
+    name = CHANNEL
+
+    def __init__(self, reception: Reception) -> None:
+        settings = reception.settings
+        self._reception = reception
+        self._store = reception.store
+        self._office = reception.office
+        self._kept = timedelta(days=settings.words_days)
+        self._public_url = settings.public_url
+        self._behind_proxy = settings.behind_proxy
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        per_minute = settings.messages_per_minute
         self._per_person = RateLimitItemPerMinute(per_minute)
         self._per_address = RateLimitItemPerMinute(per_minute * _ADDRESS_FACTOR)
         self._page = Environment(
             loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
         ).get_template("chat.html")
-        self.streams = Streams(store, CHANNEL)
+        self.streams = Streams(self._store, CHANNEL)
+        reception.on_turn.append(self.streams.look)
 
     def add_to(self, app: web.Application) -> None:
         """Adds the routes and what must run beside them."""
@@ -108,6 +105,7 @@ class WebChat:
         app.router.add_get("/chat/history", self.history)
         app.router.add_post("/chat/messages", self.message)
         app.router.add_get("/chat/stream", self.stream)
+        app.router.add_get(r"/chat/files/{file:\d{1,18}}", self.file)
         app.router.add_static("/static", _HERE / "static")
         app.on_response_prepare.append(_headers)
         app.on_shutdown.append(self._close)
@@ -148,24 +146,41 @@ class WebChat:
         try:
             person = await self._allowed(request)
             sent = await _read(request)
-            now = self._clock()
             message = Message(
                 self._sender(person),
                 f"{person[:16]}:{sent.id}",
-                now,
+                self._reception.clock(),
                 sent.text,
                 sent.pressed,
                 sent.label,
             )
-            until = now + self._kept
-            await self._store.run(inbox.keep, message, self._office.id, now, until)
+            await self._reception.keep(message)
         except Refusal as refusal:
             return self._refuse(refusal)
         except StoreUnavailable:
             return self._refuse(Refusal(503, "unavailable", "chat_not_kept"))
-        self._received()
         self.streams.wake_person(person)
         return web.json_response({"accepted": True}, status=202)
+
+    async def file(self, request: web.Request) -> web.Response:
+        """A file that a reply shows, for the person whose conversation it belongs to."""
+        person, file_id = _person(request), int(request.match_info["file"])
+        if person is None:
+            raise web.HTTPNotFound
+        try:
+            file = await self._store.run(_file, self._sender(person), file_id)
+        except FileMissing:
+            raise web.HTTPNotFound from None
+        except StoreUnavailable:
+            return self._refuse(Refusal(503, "unavailable", "chat_not_kept"))
+        shown = file.media_type if file.media_type in _SHOWN else "application/octet-stream"
+        place = "inline" if shown == file.media_type else "attachment"
+        headers = {
+            "Content-Type": shown,
+            "Content-Disposition": f"{place}; filename*=UTF-8''{quote(file.name)}",
+            "Cache-Control": "private, no-store",
+        }
+        return web.Response(body=file.content, headers=headers)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """Replies as they come; a broken stream resumes after the last row that arrived."""
@@ -214,7 +229,7 @@ class WebChat:
 
     async def _mark_sent(self, rows: list[Outgoing]) -> None:
         try:
-            await self._store.run(outbox.sent, [row.id for row in rows], self._clock())
+            await self._store.run(outbox.sent, [row.id for row in rows], self._reception.clock())
         except StoreUnavailable:
             return
 
@@ -244,7 +259,7 @@ class WebChat:
         return Sender(CHANNEL, self._office.id, person)
 
     def _refuse(self, refusal: Refusal) -> web.Response:
-        body = {"error": refusal.error, "message": self._words(refusal.reply)}
+        body = {"error": refusal.error, "message": self._reception.words(refusal.reply)}
         return web.json_response(body, status=refusal.status)
 
     async def _close(self, _app: web.Application) -> None:
@@ -280,6 +295,13 @@ def _person(request: web.Request) -> str | None:
 def _resume_after(request: web.Request) -> int:
     given = request.headers.get("Last-Event-ID") or request.query.get("after", "0")
     return int(given) if given.isdecimal() and len(given) < 19 else 0
+
+
+def _file(session: Session, sender: Sender, file_id: int) -> StoredFile:
+    conversation = conversations.find(session, sender)
+    if conversation is None:
+        raise FileMissing(file_id)
+    return files.read(session, file_id, conversation.id)
 
 
 def _after(session: Session, sender: Sender, row_id: int) -> tuple[int | None, list[Outgoing]]:

@@ -49,9 +49,40 @@ export function officeMessage({ id, kind, at, blocks }) {
       continue;
     }
     if (!bubble) element.append((bubble = box("div", "bubble")));
-    bubble.append(block.type === "text" ? prose(block.text) : folded(block));
+    bubble.append(shown(block));
   }
   return element;
+}
+
+function shown(block) {
+  switch (block.type) {
+    case "text":
+      return prose(block.text);
+    case "file":
+      return file(block);
+    case "ask_location":
+    case "ask_contact":
+      return prose(block.words);
+    default:
+      return folded(block);
+  }
+}
+
+/** An image in place, anything else as a link to save it. */
+function file({ file: id, name, media_type: type }) {
+  const link = document.createElement("a");
+  link.href = `/chat/files/${id}`;
+  link.target = "_blank";
+  link.rel = "noopener";
+  link.className = "file";
+  if (!type.startsWith("image/")) {
+    link.textContent = name;
+    return link;
+  }
+  const image = document.createElement("img");
+  Object.assign(image, { src: link.href, alt: name, loading: "lazy" });
+  link.append(image);
+  return link;
 }
 
 function choices(list) {

@@ -1,0 +1,187 @@
+"""Couriers: carry each person's letters to a platform in order, and fetch files from it.
+
+One courier serves one account; several processes may run one each. A letter is held in the database
+before its call leaves and settled after, so that a stopped courier leaves a record and never a gap.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from bot.channel import (
+    FileGone,
+    Messenger,
+    OutcomeUnknown,
+    OutOfReach,
+    Recipient,
+    Refused,
+    TryLater,
+)
+from bot.store import Session, Store, StoreUnavailable, accounts, files, outbox
+from bot.store.files import WantedFile
+from bot.store.outbox import Letter
+
+Clock = Callable[[], datetime]
+
+log = logging.getLogger(__name__)
+
+TRIES = 10
+_HOLD = timedelta(seconds=60)
+_SEND_SECONDS = 30.0
+_AT_ONCE = 8
+_IDLE_SECONDS = 1.0
+_LONGEST_BACK_OFF = 600.0
+_LONGEST_REASON = 200
+
+
+class Courier:
+    """Carries the letters of one account; a slow person does not hold back another."""
+
+    def __init__(
+        self,
+        store: Store,
+        messenger: Messenger,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._messenger = messenger
+        self._clock = clock
+        self._jitter = jitter
+        self._under_way: set[asyncio.Task[None]] = set()
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Carries until cancelled, and then lets what is on its way arrive; polling is what
+        guarantees, `wake` only makes it quick."""
+        try:
+            while True:
+                if len(self._under_way) >= _AT_ONCE or not await self._start_one():
+                    await self._rest()
+        finally:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _start_one(self) -> bool:
+        try:
+            errand = await self._store.run(self._next, self._clock())
+        except StoreUnavailable as error:
+            log.warning("courier waits for the store: %s", error)
+            return False
+        if errand is None:
+            return False
+        task = asyncio.create_task(self._do(errand))
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+        return True
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self.wake.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("courier tripped: %s", type(error).__name__)
+
+    async def run_once(self) -> bool:
+        """Carries one part of a letter, or fetches one file; False when there is nothing to do."""
+        errand = await self._store.run(self._next, self._clock())
+        if errand is None:
+            return False
+        await self._do(errand)
+        return True
+
+    def _next(self, session: Session, now: datetime) -> Letter | WantedFile | None:
+        name, account = self._messenger.name, self._messenger.account
+        outbox.give_back(session, name, account, now)
+        letter = outbox.take(session, name, account, self._messenger.pace, now, _HOLD)
+        return letter or files.take_wanted(session, name, account, now, _HOLD)
+
+    async def _do(self, errand: Letter | WantedFile) -> None:
+        if isinstance(errand, Letter):
+            await self._carry(errand)
+        else:
+            await self._fetch(errand)
+
+    async def _carry(self, letter: Letter) -> None:
+        try:
+            last = await self._deliver(letter)
+        except Exception as error:
+            await self._settle(letter, error)
+        else:
+            await self._store.run(outbox.arrived, letter, self._clock(), last=last)
+
+    async def _deliver(self, letter: Letter) -> bool:
+        """Sends the part that comes next; tells whether it was the last."""
+        parts = self._messenger.parts(letter.blocks)
+        if letter.part < len(parts):
+            async with asyncio.timeout(_SEND_SECONDS):
+                to = Recipient(letter.person, letter.heard_at)
+                await self._messenger.deliver(to, parts[letter.part])
+        return letter.part + 1 >= len(parts)
+
+    async def _settle(self, letter: Letter, error: Exception) -> None:
+        """Records why a part did not arrive, and when it is tried again."""
+        now, reason = self._clock(), _reason(error)
+        log.warning("outbox %s: %s", letter.id, reason)
+        match error:
+            case OutOfReach():
+                await self._store.run(outbox.out_of_reach, letter, now, reason)
+            case Refused():
+                await self._store.run(outbox.die, letter, reason)
+            case OutcomeUnknown() | TimeoutError():
+                await self._store.run(outbox.unknown, letter, now, reason)
+            case TryLater(after=timedelta() as after):
+                await self._store.run(
+                    self._as_told, letter, now + after, reason, all_people=error.all_people
+                )
+            case _ if letter.failures + 1 >= TRIES:
+                await self._store.run(outbox.die, letter, reason)
+            case _:
+                at = now + self._back_off(letter.failures)
+                await self._store.run(outbox.later, letter, at, reason, is_failure=True)
+
+    def _as_told(
+        self, session: Session, letter: Letter, at: datetime, reason: str, *, all_people: bool
+    ) -> None:
+        """The platform said how long to wait: that is obeyed and is no failure."""
+        if all_people:
+            accounts.pause(session, self._messenger.name, self._messenger.account, at)
+        outbox.later(session, letter, at, reason, is_failure=False)
+
+    async def _fetch(self, wanted: WantedFile) -> None:
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                content = await self._messenger.fetch(wanted.reference)
+        except FileGone:
+            await self._store.run(files.gone, wanted)
+        except Exception as error:
+            await self._fetch_later(wanted, error)
+        else:
+            await self._store.run(files.fetched, wanted, content)
+
+    async def _fetch_later(self, wanted: WantedFile, error: Exception) -> None:
+        log.warning("file %s: %s", wanted.id, type(error).__name__)
+        if wanted.attempt >= TRIES:
+            await self._store.run(files.gone, wanted)
+            return
+        at = self._clock() + self._back_off(wanted.attempt)
+        await self._store.run(files.later, wanted, at)
+
+    def _back_off(self, failures: int) -> timedelta:
+        """1, 2, 4 … seconds, ten minutes at most, and up to half as much again by chance."""
+        seconds = min(2.0**failures, _LONGEST_BACK_OFF)
+        return timedelta(seconds=seconds * (1 + self._jitter() / 2))
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self.wake.wait(), _IDLE_SECONDS)
+        except TimeoutError:
+            return
+        self.wake.clear()
+
+
+def _reason(error: Exception) -> str:
+    """What an operator reads; the text of an unknown error may quote words, so it is left out."""
+    ours = isinstance(error, TryLater | Refused | OutOfReach | OutcomeUnknown)
+    name = type(error).__name__
+    return f"{name}: {error}"[:_LONGEST_REASON] if ours else name

@@ -1,0 +1,123 @@
+"""Accounts of ours on platforms: their secrets, how fast they may send, and what troubles them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from bot.store import seal, unseal
+from bot.store.tables import AccountRow
+
+_SECRETS = TypeAdapter(dict[str, str])
+_CONTEXT = "accounts.secrets"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """So many a second, of which so many may go at once (the generic cell rate algorithm)."""
+
+    per_second: float
+    burst: int = 1
+
+    def latest(self, now: datetime) -> datetime:
+        """The latest `next_send_at` with which one may go now."""
+        return now + timedelta(seconds=(self.burst - 1) / self.per_second)
+
+    def step(self, next_send_at: datetime | None, now: datetime) -> datetime:
+        """The next `next_send_at` after one has gone."""
+        first = max(next_send_at, now) if next_send_at else now
+        return first + timedelta(seconds=1 / self.per_second)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a platform may be written to: messages a second, in all and to one person, each
+    with the number that may go at once."""
+
+    account_per_second: float
+    account_burst: int
+    person_per_second: float
+    person_burst: int
+
+    @property
+    def account(self) -> Rate:
+        """The rate for all people together."""
+        return Rate(self.account_per_second, self.account_burst)
+
+    @property
+    def person(self) -> Rate:
+        """The rate for one person."""
+        return Rate(self.person_per_second, self.person_burst)
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account as an operator sees it."""
+
+    channel: str
+    account: str
+    trouble: str | None
+
+
+def of(session: Session, channel: str, account: str) -> AccountRow:
+    """The row of an account, locked; made when it is first asked for."""
+    by_name = (
+        select(AccountRow)
+        .where(AccountRow.channel == channel, AccountRow.account == account)
+        .with_for_update()
+    )
+    found = session.scalar(by_name)
+    if found is not None:
+        return found
+    row = AccountRow(channel=channel, account=account)
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:
+        return session.scalars(by_name).one()
+    return row
+
+
+def paced(
+    session: Session, channel: str, account: str, now: datetime, pace: Pace
+) -> AccountRow | None:
+    """The account, if it may send one more now."""
+    row = of(session, channel, account)
+    waits = row.ready_at is not None and row.ready_at > now
+    too_fast = row.next_send_at is not None and row.next_send_at > pace.account.latest(now)
+    return None if waits or too_fast else row
+
+
+def pause(session: Session, channel: str, account: str, until: datetime) -> None:
+    """Lets an account send nothing until a moment."""
+    of(session, channel, account).ready_at = until
+
+
+def secrets(session: Session, channel: str, account: str) -> Mapping[str, str]:
+    """An account's secrets; empty where there are none. Raises KeysUnusable."""
+    row = session.get(AccountRow, (channel, account))
+    if row is None or row.secrets is None:
+        return {}
+    return _SECRETS.validate_json(unseal(session, row.secrets, _CONTEXT))
+
+
+def keep_secrets(session: Session, channel: str, account: str, kept: Mapping[str, str]) -> None:
+    """Keeps an account's secrets, sealed; whatever troubled it is over."""
+    row = of(session, channel, account)
+    row.secrets = seal(session, _SECRETS.dump_json(dict(kept)).decode(), _CONTEXT)
+    row.trouble = row.ready_at = None
+
+
+def trouble(session: Session, channel: str, account: str, reason: str | None) -> None:
+    """Notes what an operator must mend."""
+    of(session, channel, account).trouble = reason
+
+
+def listed(session: Session) -> list[Account]:
+    """Every account, with what troubles it."""
+    rows = session.scalars(select(AccountRow).order_by(AccountRow.channel, AccountRow.account))
+    return [Account(row.channel, row.account, row.trouble) for row in rows]
