@@ -76,14 +76,14 @@ class Nlu:
     """A small pool of connections to nlu, with a time limit on every question."""
 
     def __init__(self, url: str, token_file: Path, timeout: float) -> None:
-        self._url = url
+        self.url = url
         self._token_file = token_file
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            self._url,
+            self.url,
             timeout=self._timeout,
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
         )

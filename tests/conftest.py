@@ -19,6 +19,8 @@ from bot.turn import House, Turn
 from bot.understanding import Ear, Nlu
 from bot.worker import Worker
 from tests.fakes.nlu import FakeNlu
+from tests.postgres import Postgres
+from tests.postgres import running as postgres_running
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 """Ten in the morning of 24/11/2026 in Việt Nam."""
@@ -54,10 +56,34 @@ def keys() -> KeyRing:
     return KeyRing.fresh()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module marked `databases` runs on both, but for what is marked `sqlite_only`."""
+    marks = {mark.name for mark in metafunc.definition.iter_markers()}
+    if "database" in metafunc.fixturenames and "databases" in marks and "sqlite_only" not in marks:
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, started once."""
+    with postgres_running() as server:
+        yield server
+
+
 @pytest.fixture
-def store(tmp_path: Path, keys: KeyRing) -> Iterator[Store]:
-    """An empty, migrated SQLite database."""
-    store = Store(f"sqlite:///{tmp_path / 'motcua.db'}", keys, durable=False)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database: SQLite, or a new one of PostgreSQL where a test asks for both."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path / 'motcua.db'}"
+        return
+    with request.getfixturevalue("postgres").fresh() as url:
+        yield url
+
+
+@pytest.fixture
+def store(database: str, keys: KeyRing) -> Iterator[Store]:
+    """An empty, migrated database."""
+    store = Store(database, keys, durable=False)
     store.migrate()
     yield store
     store.close()

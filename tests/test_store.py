@@ -33,6 +33,8 @@ from bot.turn import House, take_turn
 from tests.conftest import START, Citizen
 from tests.fakes.nlu import FakeNlu
 
+pytestmark = pytest.mark.databases
+
 OFFICE = "ubnd_phuong_vi_du"
 NOW = START
 LEASE = timedelta(seconds=60)
@@ -323,6 +325,7 @@ def database(store: Store) -> Path:
     return Path(store.engine.url.database or "")
 
 
+@pytest.mark.sqlite_only
 async def test_a_locked_database_is_unavailable_and_nothing_is_lost_afterwards(
     impatient: Store,
 ) -> None:
@@ -338,6 +341,7 @@ async def test_a_locked_database_is_unavailable_and_nothing_is_lost_afterwards(
     assert await impatient.run(counted, InboxRow) == 2
 
 
+@pytest.mark.sqlite_only
 async def test_a_worker_outlives_a_locked_database(
     impatient: Store, citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
@@ -377,6 +381,7 @@ def test_a_database_that_was_never_migrated_is_unavailable(tmp_path: Path, keys:
     store.close()
 
 
+@pytest.mark.sqlite_only
 def test_a_database_that_is_put_back_is_used_again(store: Store, tmp_path: Path) -> None:
     keep(store, "1")
     store.engine.dispose()

@@ -11,6 +11,8 @@ from bot.store.tables import CaseRow, ConversationRow, InboxRow, OutboxRow, Turn
 from tests.conftest import Citizen, case_code, words
 from tests.fakes.nlu import FakeNlu
 
+pytestmark = pytest.mark.databases
+
 KHAI_SINH = ("dang_ky_khai_sinh", "procedure")
 KET_HON = ("dang_ky_ket_hon", "procedure")
 

@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 _POSTGRES_THREADS = 8
 _LOCK_SECONDS = 1
+_MIGRATING = 7202511
+"""A number of our own for PostgreSQL's advisory lock."""
 
 
 class StoreUnavailable(Exception):  # noqa: N818 - a fact, not a failure
@@ -73,11 +75,13 @@ class Store:
             raise StoreUnavailable(type(error.orig).__name__) from error
 
     def migrate(self) -> None:
-        """Brings the tables to the newest form."""
+        """Brings the tables to the newest form; of several processes at once, one by one."""
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
         try:
             with self.engine.begin() as connection:
+                if self.engine.dialect.name == "postgresql":
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except DBAPIError as error:

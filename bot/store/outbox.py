@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from bot.message import BLOCKS, Block
@@ -94,16 +94,15 @@ def newest(session: Session) -> int:
     return session.scalar(select(OutboxRow.id).order_by(OutboxRow.id.desc()).limit(1)) or 0
 
 
-def recipients(session: Session, after: int, channel: str) -> list[tuple[int, int]]:
-    """The newest row of every conversation of a channel that got one after a row: pairs of
-    conversation and row id."""
-    rows = session.execute(
-        select(OutboxRow.conversation_id, OutboxRow.id)
-        .join(ConversationRow, ConversationRow.id == OutboxRow.conversation_id)
-        .where(OutboxRow.id > after, ConversationRow.channel == channel)
-        .order_by(OutboxRow.id)
+def recipients(session: Session, conversation_ids: Sequence[int]) -> list[int]:
+    """Those of some conversations for which a letter is ready."""
+    return list(
+        session.scalars(
+            select(OutboxRow.conversation_id)
+            .where(OutboxRow.state == READY, OutboxRow.conversation_id.in_(conversation_ids))
+            .distinct()
+        )
     )
-    return [(conversation, row) for conversation, row in rows]
 
 
 def after(session: Session, conversation_id: int, row_id: int) -> list[Outgoing]:
@@ -145,10 +144,18 @@ def unsent(session: Session, conversation_id: int) -> list[Outgoing]:
 
 def sent(session: Session, row_ids: Sequence[int], now: datetime) -> None:
     """Marks rows as gone out."""
+    _mark_sent(session, OutboxRow.id.in_(row_ids), now)
+
+
+def seen_up_to(session: Session, conversation_id: int, row_id: int, now: datetime) -> None:
+    """Marks what a person has as gone out: everything up to a row."""
+    theirs = and_(OutboxRow.conversation_id == conversation_id, OutboxRow.id <= row_id)
+    _mark_sent(session, theirs, now)
+
+
+def _mark_sent(session: Session, which: ColumnElement[bool], now: datetime) -> None:
     session.execute(
-        update(OutboxRow)
-        .where(OutboxRow.id.in_(row_ids), OutboxRow.state == READY)
-        .values(state=SENT, sent_at=now)
+        update(OutboxRow).where(which, OutboxRow.state == READY).values(state=SENT, sent_at=now)
     )
 
 

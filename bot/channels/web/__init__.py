@@ -96,7 +96,7 @@ class WebChat:
         self._page = Environment(
             loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
         ).get_template("chat.html")
-        self.streams = Streams(self._store, CHANNEL)
+        self.streams = Streams(self._store)
         reception.on_turn.append(self.streams.look)
 
     def add_to(self, app: web.Application) -> None:
@@ -210,7 +210,6 @@ class WebChat:
                 await response.write(_event("reply", _as_json(row), row.id))
                 after = row.id
             if rows:
-                await self._mark_sent(rows)
                 continue
             try:
                 await asyncio.wait_for(listener.wake.wait(), _HEARTBEAT_SECONDS)
@@ -220,18 +219,14 @@ class WebChat:
 
     async def _rows(self, sender: Sender, after: int) -> list[Outgoing]:
         try:
-            conversation, rows = await self._store.run(_after, sender, after)
+            conversation, rows = await self._store.run(
+                _after, sender, after, self._reception.clock()
+            )
         except StoreUnavailable:
             return []
         if conversation is not None:
             self.streams.belongs(sender.person, conversation)
         return rows
-
-    async def _mark_sent(self, rows: list[Outgoing]) -> None:
-        try:
-            await self._store.run(outbox.sent, [row.id for row in rows], self._reception.clock())
-        except StoreUnavailable:
-            return
 
     async def _allowed(self, request: web.Request) -> str:
         person = _person(request)
@@ -304,10 +299,14 @@ def _file(session: Session, sender: Sender, file_id: int) -> StoredFile:
     return files.read(session, file_id, conversation.id)
 
 
-def _after(session: Session, sender: Sender, row_id: int) -> tuple[int | None, list[Outgoing]]:
+def _after(
+    session: Session, sender: Sender, row_id: int, now: datetime
+) -> tuple[int | None, list[Outgoing]]:
+    """What a person gets after a row; what they have by then is sent."""
     conversation = conversations.find(session, sender)
     if conversation is None:
         return None, []
+    outbox.seen_up_to(session, conversation.id, row_id, now)
     return conversation.id, outbox.after(session, conversation.id, row_id)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from bot.store import Store, StoreUnavailable, outbox
+from bot.store import Store, outbox
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +32,17 @@ class Listener:
 
 
 class Streams:
-    """Wakes streams; each then reads its own rows, so a lost wake-up costs one heartbeat at most.
+    """Wakes streams; each then reads its own rows.
 
-    Rows may also be put by another process (an officer's answer), so the newest are looked for
-    once a second while anybody listens.
+    Rows may also be put by another process (an officer's answer, another gateway's worker), so what
+    waits for those who listen is looked for once a second.
     """
 
-    def __init__(self, store: Store, channel: str) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._channel = channel
         self._listening: dict[str, list[Listener]] = defaultdict(list)
         self._people: dict[int, str] = {}
         self._look = asyncio.Event()
-        self._seen = 0
         self._closing = False
 
     @contextmanager
@@ -92,25 +90,20 @@ class Streams:
         await asyncio.gather(task, return_exceptions=True)
 
     async def _watch(self) -> None:
-        with contextlib.suppress(StoreUnavailable):
-            self._seen = await self._store.run(outbox.newest)
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), _POLL_SECONDS)
-            except TimeoutError:
-                if not self._listening:
-                    continue
             self._look.clear()
-            await self._wake_recipients()
+            if self._people:
+                await self._wake_recipients()
 
     async def _wake_recipients(self) -> None:
         try:
-            rows = await self._store.run(outbox.recipients, self._seen, self._channel)
+            waiting = await self._store.run(outbox.recipients, tuple(self._people))
         except Exception as error:
             log.error("streams wait: %s", type(error).__name__)  # noqa: TRY400 - no words in logs
             return
-        for conversation_id, row_id in rows:
-            self._seen = max(self._seen, row_id)
+        for conversation_id in waiting:
             person = self._people.get(conversation_id)
             if person is not None:
                 self.wake_person(person)
