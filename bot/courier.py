@@ -5,6 +5,7 @@ before its call leaves and settled after, so that a stopped courier leaves a rec
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -64,17 +65,24 @@ class Courier:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     async def _start_one(self) -> bool:
+        taking = asyncio.create_task(self._store.run(self._next, self._clock()))
         try:
-            errand = await self._store.run(self._next, self._clock())
+            errand = await asyncio.shield(taking)
         except StoreUnavailable as error:
             log.warning("courier waits for the store: %s", error)
             return False
-        if errand is None:
-            return False
-        task = asyncio.create_task(self._do(errand))
-        self._under_way.add(task)
-        task.add_done_callback(self._done)
-        return True
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                self._start(await taking)
+            raise
+        self._start(errand)
+        return errand is not None
+
+    def _start(self, errand: Letter | WantedFile | None) -> None:
+        if errand is not None:
+            task = asyncio.create_task(self._do(errand))
+            self._under_way.add(task)
+            task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
@@ -144,9 +152,9 @@ class Courier:
         self, session: Session, letter: Letter, at: datetime, reason: str, *, all_people: bool
     ) -> None:
         """The platform said how long to wait: that is obeyed and is no failure."""
+        outbox.later(session, letter, at, reason, is_failure=False)
         if all_people:
             accounts.pause(session, self._messenger.name, self._messenger.account, at)
-        outbox.later(session, letter, at, reason, is_failure=False)
 
     async def _fetch(self, wanted: WantedFile) -> None:
         try:
@@ -164,7 +172,8 @@ class Courier:
         if wanted.attempt >= TRIES:
             await self._store.run(files.gone, wanted)
             return
-        at = self._clock() + self._back_off(wanted.attempt)
+        told = error.after if isinstance(error, TryLater) and error.after else timedelta()
+        at = self._clock() + max(told, self._back_off(wanted.attempt))
         await self._store.run(files.later, wanted, at)
 
     def _back_off(self, failures: int) -> timedelta:

@@ -287,7 +287,7 @@ def _forget(asked: Asked) -> Outcome:
 def _wants_erasure(asked: Asked) -> bool:
     """Whether erasure is asked for, or confirmed, while a form is open."""
     if asked.press is not None:
-        return asked.press.command is Command.ERASE
+        return asked.press.command is Command.ERASE or asked.press.intent == "erase_data"
     return asked.understanding.intents.get("erase_data", 0.0) >= _ERASES
 
 

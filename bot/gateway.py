@@ -17,8 +17,8 @@ from bot.dialogue import Dialogue, Intent, load_ears, load_intents
 from bot.reception import Reception
 from bot.replies import Replies
 from bot.settings import BadSettings, Settings
-from bot.shortcuts import load_shortcuts
-from bot.store import Session, Store, StoreUnavailable, outbox, retention
+from bot.shortcuts import Shortcut, load_shortcuts
+from bot.store import Session, Store, StoreUnavailable, accounts, retention
 from bot.turn import House
 from bot.understanding import Ear, Nlu, load_shorthand
 from bot.worker import Clock, Worker
@@ -49,23 +49,32 @@ def build_house(settings: Settings) -> House:
         Calendar(knowledge.files.holidays),
     )
     replies = Replies(settings.data / "replies" / "vi", knowledge)
-    _check_intents(intents, replies)
+    shortcuts = load_shortcuts(settings.data / "shortcuts.yml")
+    _check_intents(intents, shortcuts, replies)
     return House(
         knowledge,
         dialogue,
         replies,
         Finder(knowledge.topics()),
         load_shorthand(settings.data / "vocabulary" / "teencode.yml"),
-        load_shortcuts(settings.data / "shortcuts.yml"),
+        shortcuts,
         settings.words_days,
     )
 
 
-def _check_intents(intents: Iterable[Intent], replies: Replies) -> None:
+def _check_intents(
+    intents: Sequence[Intent], shortcuts: Iterable[Shortcut], replies: Replies
+) -> None:
     problems = [
         Problem("intents.yml", intent.id, f"no reply is called {intent.reply}")
         for intent in intents
         if intent.reply and intent.reply not in replies.replies
+    ]
+    known = {None, *(intent.id for intent in intents)}
+    problems += [
+        Problem("shortcuts.yml", shortcut.word, f"no intent is called {shortcut.intent}")
+        for shortcut in shortcuts
+        if shortcut.intent not in known
     ]
     if problems:
         raise BadData(problems)
@@ -177,12 +186,12 @@ def _retention(session: Session, now: datetime) -> None:
 
 def _health(parts: Parts) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def health(_request: web.Request) -> web.Response:
+        store, trouble = True, []
         try:
-            await parts.store.run(outbox.newest)
-            store = True
+            trouble = await parts.store.run(accounts.troubled)
         except StoreUnavailable:
             store = False
-        nlu = await parts.nlu.ready()
-        return web.json_response({"store": store, "nlu": nlu}, status=200 if store else 503)
+        up = {"store": store, "nlu": await parts.nlu.ready(), "trouble": trouble}
+        return web.json_response(up, status=200 if store else 503)
 
     return health

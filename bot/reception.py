@@ -142,16 +142,19 @@ def _erase(session: Session, sender: Sender, now: datetime) -> None:
     conversation = conversations.find(session, sender)
     if conversation is None:
         return
+    held = conversations.take(session, conversation.id)
     inbox.give_up_all(session, conversation.id, "withdrawn")
     retention.erase(session, conversation.id)
     conversation.out_of_reach_since = now
+    session.flush()
+    conversations.release(session, held)
     audit.note(session, sender.channel, "erased", f"conversation {conversation.id}", now)
 
 
 def _tell(
     session: Session, house: House, sender: Sender, reply: str, office: str, now: datetime
 ) -> None:
-    conversation = conversations.of(session, sender, office, now)
+    conversation = conversations.lock(session, conversations.of(session, sender, office, now).id)
     blocks = house.replies.word(says(reply), house.facts(conversation.office, now), no_choices)
     until = house.words_until(now)
     outbox.put(session, conversation.id, blocks, now, until, kind=outbox.NOTICE)

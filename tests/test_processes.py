@@ -239,7 +239,7 @@ async def test_serve_answers_without_nlu_and_ends_cleanly(
         assert url == f"http://127.0.0.1:{port}"
         async with Visitor(url) as visitor, visitor.stream() as stream:
             health = await (await visitor.session.get("/health")).json()
-            assert health == {"store": True, "nlu": False}
+            assert health == {"store": True, "nlu": False, "trouble": []}
             reply = await visitor.says(stream, "đăng ký khai sinh")
             assert reply.text.startswith("Dạ")
             assert any("khai sinh" in label for label in visitor.offered)

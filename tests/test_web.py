@@ -713,12 +713,12 @@ async def test_health_tells_what_is_up(
         response = await visitor.session.get("/health")
         return response.status, await response.json()
 
-    assert await health() == (200, {"store": True, "nlu": True})
+    assert await health() == (200, {"store": True, "nlu": True, "trouble": []})
     fake_nlu.fails = "broken"
-    assert await health() == (200, {"store": True, "nlu": False})
+    assert await health() == (200, {"store": True, "nlu": False, "trouble": []})
     fake_nlu.fails = None
     with locked(store):
-        assert await health() == (503, {"store": False, "nlu": True})
+        assert await health() == (503, {"store": False, "nlu": True, "trouble": []})
 
 
 @pytest.mark.parametrize("down", ["broken", "garbage"])

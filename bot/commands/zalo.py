@@ -123,8 +123,7 @@ def _tokens(zalo: ZaloSettings, code: str, verifier: str, now: datetime) -> Toke
 
 def _status(session: Session, zalo: ZaloSettings) -> list[str]:
     tokens = Tokens.kept(accounts.secrets(session, CHANNEL, zalo.oa_id))
-    ours = [a for a in accounts.listed(session) if (a.channel, a.account) == (CHANNEL, zalo.oa_id)]
-    trouble = next((account.trouble for account in ours), None)
+    trouble = accounts.of(session, CHANNEL, zalo.oa_id).trouble
     kept = strays.counts(session, CHANNEL)
     return [
         f"account: {zalo.oa_id} (app {zalo.app_id})",

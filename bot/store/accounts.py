@@ -54,15 +54,6 @@ class Pace:
         return Rate(self.person_per_second, self.person_burst)
 
 
-@dataclass(frozen=True)
-class Account:
-    """An account as an operator sees it."""
-
-    channel: str
-    account: str
-    trouble: str | None
-
-
 def of(session: Session, channel: str, account: str) -> AccountRow:
     """The row of an account, locked; made when it is first asked for."""
     by_name = (
@@ -117,7 +108,7 @@ def trouble(session: Session, channel: str, account: str, reason: str | None) ->
     of(session, channel, account).trouble = reason
 
 
-def listed(session: Session) -> list[Account]:
-    """Every account, with what troubles it."""
-    rows = session.scalars(select(AccountRow).order_by(AccountRow.channel, AccountRow.account))
-    return [Account(row.channel, row.account, row.trouble) for row in rows]
+def troubled(session: Session) -> list[str]:
+    """What an operator must mend, a line for each account in trouble."""
+    rows = session.scalars(select(AccountRow).where(AccountRow.trouble.is_not(None)))
+    return [f"{row.channel} {row.account}: {row.trouble}" for row in rows]

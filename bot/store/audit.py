@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from bot.store.tables import AuditRow
@@ -17,9 +17,10 @@ def note(
 
 
 def about(session: Session, subject: str) -> Iterator[tuple[datetime, str, str, str | None]]:
-    """Every line about one subject, oldest first."""
+    """Every line about one subject, or a part of it such as a case's file, oldest first."""
+    parts = AuditRow.subject.startswith(f"{subject} ", autoescape=True)
     rows = session.scalars(
-        select(AuditRow).where(AuditRow.subject == subject).order_by(AuditRow.id)
+        select(AuditRow).where(or_(AuditRow.subject == subject, parts)).order_by(AuditRow.id)
     )
     for row in rows:
         yield row.at, row.who, row.did, row.why

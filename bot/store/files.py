@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from actions.action import Attachment, AttachmentKind
 from bot.store import seal, seal_bytes, unseal, unseal_bytes
+from bot.store.keys import KeysUnusable
 from bot.store.tables import ConversationRow, FileRow
 
 _ATTACHMENT = TypeAdapter(Attachment)
@@ -104,8 +105,20 @@ def take_wanted(
     session: Session, channel: str, account: str, now: datetime, length: timedelta
 ) -> WantedFile | None:
     """Takes the first file of an account that is to be fetched now; until `length` is over it is
-    nobody else's."""
-    row = session.scalar(
+    nobody else's. What has no words left, or none that a key opens, is given up on the way."""
+    while row := _first_wanted(session, channel, account, now):
+        try:
+            reference = _attachment(session, row).reference
+        except (FileMissing, KeysUnusable):
+            row.state = GONE
+            continue
+        row.attempts, row.ready_at = row.attempts + 1, now + length
+        return WantedFile(row.id, reference, row.attempts)
+    return None
+
+
+def _first_wanted(session: Session, channel: str, account: str, now: datetime) -> FileRow | None:
+    return session.scalar(
         select(FileRow)
         .join(ConversationRow, ConversationRow.id == FileRow.conversation_id)
         .where(
@@ -118,10 +131,6 @@ def take_wanted(
         .limit(1)
         .with_for_update(skip_locked=True, of=FileRow)
     )
-    if row is None:
-        return None
-    row.attempts, row.ready_at = row.attempts + 1, now + length
-    return WantedFile(row.id, _attachment(session, row).reference, row.attempts)
 
 
 def fetched(session: Session, wanted: WantedFile, content: bytes) -> None:

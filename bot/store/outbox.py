@@ -23,7 +23,7 @@ STALE = timedelta(hours=24)
 """A reply of a turn that is older does not matter any more."""
 
 _REPEATS = 1
-"""How often a reply is sent again whose outcome is unknown; a notice never is."""
+"""How often a part of a reply is sent again whose outcome is unknown; a notice's never is."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ def arrived(session: Session, letter: Letter, now: datetime, *, last: bool) -> N
     row = _held(session, letter)
     if row is None:
         return
-    row.parts_sent, row.failures, row.leased_until = letter.part + 1, 0, None
+    row.parts_sent, row.failures, row.unknowns, row.leased_until = letter.part + 1, 0, 0, None
     row.state, row.ready_at, row.error = READY, now, None
     if last:
         row.state, row.sent_at = SENT, now
@@ -262,12 +262,15 @@ def later(session: Session, letter: Letter, at: datetime, reason: str, *, is_fai
 
 
 def out_of_reach(session: Session, letter: Letter, now: datetime, reason: str) -> None:
-    """The person cannot be written to now: the letter waits until they give a sign."""
+    """The person cannot be written to now: the letter waits until they give a sign, unless they
+    gave one since the letter was taken."""
     row = _held(session, letter)
     if row is None:
         return
     row.state, row.ready_at, row.leased_until, row.error = READY, now, None, reason
-    session.get_one(ConversationRow, row.conversation_id).out_of_reach_since = now
+    conversation = session.get_one(ConversationRow, row.conversation_id, with_for_update=True)
+    if conversation.heard_at == letter.heard_at:
+        conversation.out_of_reach_since = now
 
 
 def die(session: Session, letter: Letter, reason: str) -> None:
