@@ -158,7 +158,7 @@ class Account:
         return self.store.run_here(lambda s: s.scalar(select(ConversationRow)))
 
     def trouble(self) -> str | None:
-        return next((one.trouble for one in self.store.run_here(accounts.listed)), None)
+        return self.store.run_here(accounts.of, "zalo", OA).trouble
 
     def tokens(self) -> Tokens:
         found = Tokens.kept(self.store.run_here(accounts.secrets, "zalo", OA))
