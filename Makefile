@@ -1,5 +1,5 @@
 # Một Cửa: every command sets up what it needs. `make run` is all a newcomer has to know.
-.PHONY: setup run test check train demo
+.PHONY: setup run test check train demo bench
 .DEFAULT_GOAL := run
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export UV_PYTHON_PREFERENCE ?= system
@@ -23,6 +23,9 @@ test: setup          ## every test
 	@nlu/.venv/bin/python -m pytest -q nlu/tests
 	@echo "== tests of bot and actions =="
 	@.venv/bin/python -m pytest -q -n 2 --dist loadgroup
+
+bench: setup         ## measure beside stock Rasa; BENCH=quick takes minutes
+	@.venv/bin/python -m tests.bench $(if $(filter quick,$(BENCH)),--quick)
 
 check: .venv/.ready  ## format, lint, types, imports, data; no tests
 	@.venv/bin/ruff format --check .

@@ -1,5 +1,6 @@
 """What tests share: real data, a real database, a fake nlu, and a citizen who chats."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -70,11 +71,21 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite database, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "motcua.db"
+    store = Store(f"sqlite:///{path}", KeyRing.fresh())
+    store.migrate()
+    store.close()
+    return path
+
+
 @pytest.fixture
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database: SQLite, or a new one of PostgreSQL where a test asks for both."""
+def database(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Iterator[str]:
+    """The URL of an empty, migrated database: SQLite, or PostgreSQL where a test asks for both."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        yield f"sqlite:///{tmp_path / 'motcua.db'}"
+        yield f"sqlite:///{shutil.copy(migrated, tmp_path / 'motcua.db')}"
         return
     with request.getfixturevalue("postgres").fresh() as url:
         yield url
@@ -84,7 +95,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def store(database: str, keys: KeyRing) -> Iterator[Store]:
     """An empty, migrated database."""
     store = Store(database, keys, durable=False)
-    store.migrate()
     yield store
     store.close()
 

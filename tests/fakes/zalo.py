@@ -614,11 +614,14 @@ class FakeZalo(Platform):
         """Lets every link die: they are not promised to last."""
         self._files.clear()
 
-    async def _file(self, request: web.Request) -> web.Response:
-        if self.files_redirect_to:
-            raise web.HTTPFound(self.files_redirect_to)
-        content = self._files.get(request.match_info["id"])
-        return web.Response(status=404) if content is None else web.Response(body=content)
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        async def content(_: Call) -> web.Response:
+            if self.files_redirect_to:
+                raise web.HTTPFound(self.files_redirect_to)
+            kept = self._files.get(request.match_info["id"])
+            return web.Response(status=404) if kept is None else web.Response(body=kept)
+
+        return await self.handle("file", request, content)
 
     # Consent and tokens
 
