@@ -20,11 +20,10 @@ from bot.channel import (
     Refused,
     TryLater,
 )
+from bot.clock import Clock, rest
 from bot.store import Session, Store, StoreUnavailable, accounts, files, outbox
 from bot.store.files import WantedFile
 from bot.store.outbox import Letter
-
-Clock = Callable[[], datetime]
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class Courier:
         try:
             while True:
                 if len(self._under_way) >= _AT_ONCE or not await self._start_one():
-                    await self._rest()
+                    await rest(self.wake, _IDLE_SECONDS)
         finally:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
@@ -180,13 +179,6 @@ class Courier:
         """1, 2, 4 … seconds, ten minutes at most, and up to half as much again by chance."""
         seconds = min(2.0**failures, _LONGEST_BACK_OFF)
         return timedelta(seconds=seconds * (1 + self._jitter() / 2))
-
-    async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self.wake.wait(), _IDLE_SECONDS)
-        except TimeoutError:
-            return
-        self.wake.clear()
 
 
 def _reason(error: Exception) -> str:

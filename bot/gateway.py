@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from actions.deadlines import Calendar
 from actions.find import Finder
 from actions.knowledge import BadData, Knowledge, Problem
 from bot.channel import Channel, Messenger, open_channels
+from bot.clock import Clock
 from bot.courier import Courier
 from bot.dialogue import Dialogue, Intent, load_ears, load_intents
 from bot.reception import Reception
@@ -21,18 +22,13 @@ from bot.shortcuts import Shortcut, load_shortcuts
 from bot.store import Session, Store, StoreUnavailable, accounts, retention
 from bot.turn import House
 from bot.understanding import Ear, Nlu, load_shorthand
-from bot.worker import Clock, Worker
+from bot.worker import Worker
 
 log = logging.getLogger(__name__)
 
 _WORKERS = 4
 _JOBS_SECONDS = 60.0
 _TRIPPED_SECONDS = 0.5
-
-
-def system_clock() -> datetime:
-    """The present moment; the only place that reads the machine's clock."""
-    return datetime.now(UTC)
 
 
 def build_house(settings: Settings) -> House:

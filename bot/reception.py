@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from actions.action import says
 from actions.deadlines import local_day
 from actions.knowledge.model import Office
+from bot.clock import Clock
 from bot.message import Message, Sender
 from bot.settings import Settings
 from bot.store import (
@@ -25,8 +26,6 @@ from bot.store import (
 )
 from bot.store.files import StoredFile
 from bot.turn import House, no_choices
-
-Clock = Callable[[], datetime]
 
 ALBUM_WAIT = timedelta(seconds=1)
 """How long the parts of an album are waited for after the last one came."""

@@ -6,16 +6,15 @@ import logging
 import secrets
 import traceback
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from actions.action import Understanding
+from bot.clock import Clock, rest
 from bot.store import Store, StoreUnavailable, conversations, inbox
 from bot.store.conversations import Lease, LeaseLost
 from bot.store.inbox import Waiting
 from bot.turn import House, Turn, fail_turn, take_turn
 from bot.understanding import Ear
-
-Clock = Callable[[], datetime]
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Worker:
                 await asyncio.sleep(_UNAVAILABLE_SECONDS)
                 continue
             if not busy:
-                await self._rest()
+                await rest(self.wake, _IDLE_SECONDS)
 
     async def run_once(self) -> list[Turn]:
         """Handles one conversation's waiting messages; gives the turns taken."""
@@ -116,10 +115,3 @@ class Worker:
             return
         at = now + inbox.back_off(waiting.attempts)
         await self._store.run(inbox.later, waiting, at, name)
-
-    async def _rest(self) -> None:
-        try:
-            await asyncio.wait_for(self.wake.wait(), _IDLE_SECONDS)
-        except TimeoutError:
-            return
-        self.wake.clear()

@@ -25,7 +25,8 @@ from playwright.async_api import (
 from actions.cases import CaseCode
 from bot import desk
 from bot import store as bot_store
-from bot.gateway import assemble, create_app, system_clock
+from bot.clock import system_clock
+from bot.gateway import assemble, create_app
 from bot.nlu_process import free_port
 from bot.settings import Settings
 from bot.store import Store

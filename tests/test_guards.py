@@ -82,7 +82,7 @@ def test_only_one_place_reads_the_machines_clock() -> None:
             r"(datetime\.)?(datetime|date)\.(now|today|utcnow)|time\.time", ast.unparse(node.func)
         )
     }
-    assert reading == {"bot/gateway.py"}
+    assert reading == {"bot/clock.py"}
 
 
 # Python holds no sentences that answer people.

@@ -16,8 +16,9 @@ from actions.cases import CaseCode
 from actions.deadlines import VIETNAM, local_day
 from actions.knowledge import Knowledge
 from bot import desk
+from bot.clock import Clock, system_clock
 from bot.commands.output import NotALine, procedure_json, read_texts, rule_json, write_line
-from bot.gateway import build_house, system_clock
+from bot.gateway import build_house
 from bot.message import Block, ChoicesBlock, Message, Sender
 from bot.nlu_process import some_nlu
 from bot.plain import plain_text
@@ -27,7 +28,7 @@ from bot.store.keys import KeyRing
 from bot.store.outbox import Outgoing
 from bot.turn import House, Turn
 from bot.understanding import Ear
-from bot.worker import Clock, Worker
+from bot.worker import Worker
 
 CHANNEL = "ask"
 

@@ -24,7 +24,8 @@ from actions.cases import (
 )
 from actions.deadlines import VIETNAM, local_day
 from bot import desk
-from bot.gateway import build_house, system_clock
+from bot.clock import system_clock
+from bot.gateway import build_house
 from bot.settings import load_settings
 from bot.store import Session, Store, audit, cases, files
 from bot.store.cases import CaseNotFound

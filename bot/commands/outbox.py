@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from bot.gateway import system_clock
+from bot.clock import system_clock
 from bot.settings import load_settings
 from bot.store import Session, Store, audit, outbox
 from bot.store.keys import KeyRing

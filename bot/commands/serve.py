@@ -10,7 +10,8 @@ import sys
 
 from aiohttp import web
 
-from bot.gateway import Parts, assemble, build_house, create_app, system_clock
+from bot.clock import system_clock
+from bot.gateway import Parts, assemble, build_house, create_app
 from bot.settings import Settings, load_settings
 from bot.store import Store
 from bot.store.keys import KeyRing

@@ -9,7 +9,8 @@ from typing import Any
 from actions.deadlines import local_day
 from bot.channels.telegram import TelegramSettings, load_telegram_settings
 from bot.channels.telegram.setup import CannotConnect, connect, disconnect
-from bot.gateway import build_house, system_clock
+from bot.clock import system_clock
+from bot.gateway import build_house
 from bot.settings import BadSettings, Settings, load_settings
 
 

@@ -19,7 +19,7 @@ from bot.channels.zalo.client import (
 from bot.channels.zalo.events import CHANNEL
 from bot.channels.zalo.refusals import ZaloRefused
 from bot.channels.zalo.settings import ZaloSettings, load_zalo_settings
-from bot.gateway import system_clock
+from bot.clock import system_clock
 from bot.settings import BadSettings, Settings, load_settings
 from bot.store import Session, Store, accounts, strays
 from bot.store.keys import KeyRing

@@ -1,0 +1,21 @@
+"""The clock of the running assistant, and waiting by it."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """The present moment; the only place that reads the machine's clock."""
+    return datetime.now(UTC)
+
+
+async def rest(wake: asyncio.Event, seconds: float) -> None:
+    """Waits until woken, or for so long."""
+    try:
+        await asyncio.wait_for(wake.wait(), seconds)
+    except TimeoutError:
+        return
+    wake.clear()
