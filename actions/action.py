@@ -175,6 +175,15 @@ class Asked:
         kinds = {AttachmentKind.IMAGE, AttachmentKind.FILE, AttachmentKind.VIDEO}
         return tuple(attached for attached in self.attachments if attached.kind in kinds)
 
+    @property
+    def told(self) -> Draft:
+        """What is told with this message, with the files that came without a word just before."""
+        before, text = self.memory.draft or Draft("", self.now), self.text.strip()
+        if not text:
+            return replace(before, files=(*before.files, *self.files))
+        earlier = () if before.text else before.files
+        return Draft(text, self.now, (*earlier, *self.files))
+
     def attached(self, kind: AttachmentKind) -> Attachment | None:
         """The first attachment of a kind."""
         return next((attached for attached in self.attachments if attached.kind is kind), None)

@@ -7,7 +7,6 @@ from actions.action import (
     AttachmentKind,
     Choice,
     Command,
-    Draft,
     Outcome,
     Press,
     Result,
@@ -22,8 +21,7 @@ _OFFICE = Choice("menu_office", Press(Command.ASK, intent="ask_office"))
 def receive(asked: Asked) -> Outcome:
     """Says what can be done with it; a file is kept aside, as a reference, for a case."""
     if asked.files:
-        draft = Draft("", asked.now, asked.files)
-        memory = replace(asked.memory, draft=draft, misses=0)
+        memory = replace(asked.memory, draft=asked.told, misses=0)
         return Outcome(Result.ASKED_BACK, (says("file_received", _BRING),), memory)
     if asked.attached(AttachmentKind.LOCATION):
         reply = says("location_received", _BRING, _OFFICE)

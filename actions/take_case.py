@@ -86,8 +86,7 @@ class TakeCase:
             kind = CaseKind.FEEDBACK
         if asked.press and asked.press.value:
             kind = CaseKind(asked.press.value)
-        here = Draft(asked.text.strip(), asked.now, asked.files)
-        draft = (asked.memory.draft if asked.press else here) or Draft("", asked.now)
+        draft = (asked.memory.draft if asked.press else asked.told) or Draft("", asked.now)
         told = draft.text if len(draft.text.split()) >= _SHORTEST_STORY else None
         return self.ask(asked, Form(kind, Step.CONSENT, draft.at, draft=told, files=draft.files))
 
@@ -95,9 +94,10 @@ class TakeCase:
         """Takes the answer to the open question and asks the next one."""
         form = asked.memory.form
         assert form is not None
-        form = replace(form, files=(*form.files, *asked.files)[:_MOST_FILES])
+        files = (*form.files, *asked.files)
+        form = replace(form, files=files[:_MOST_FILES])
         if asked.attachments and not asked.text.strip():
-            return self._attached(asked, form)
+            return self._attached(asked, form, all_kept=len(files) <= _MOST_FILES)
         value = asked.press.value if asked.press else self._said(asked, form)
         if value in {CANCEL, NO}:
             return self.cancel(asked)
@@ -109,18 +109,18 @@ class TakeCase:
             case _:
                 return self._fill(asked, form, value)
 
-    def _attached(self, asked: Asked, form: Form) -> Outcome:
+    def _attached(self, asked: Asked, form: Form, *, all_kept: bool) -> Outcome:
         """What was attached without a word: an answer, where the open question asks for it."""
         place = asked.attached(AttachmentKind.LOCATION)
         contact = asked.attached(AttachmentKind.CONTACT)
         if place and form.step is Step.WHERE:
             return self._answered(asked, form, _coordinates(place))
-        if contact and contact.own and form.step is Step.CONTACT:
+        if contact and contact.own and contact.phone and form.step is Step.CONTACT:
             return self._answered(asked, form, contact.phone)
         if contact and form.step is Step.CONTACT:
             return self.ask(asked, form, "contact_not_own")
         if asked.files:
-            return self.ask(asked, form, "file_added")
+            return self.ask(asked, form, "file_added" if all_kept else "files_full")
         unreadable = asked.attached(AttachmentKind.UNREADABLE)
         return self.ask(asked, form, "not_readable" if unreadable else "answer_in_words")
 

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Concatenate, ParamSpec
 
 from bot.channel import (
     FileGone,
@@ -22,14 +23,18 @@ from bot.channel import (
 )
 from bot.clock import Clock, rest
 from bot.store import Session, Store, StoreUnavailable, accounts, files, outbox
+from bot.store.conversations import Lease
 from bot.store.files import WantedFile
 from bot.store.outbox import Letter
+
+P = ParamSpec("P")
 
 log = logging.getLogger(__name__)
 
 TRIES = 10
 _HOLD = timedelta(seconds=60)
 _SEND_SECONDS = 30.0
+_RECORD_TRIES = 10
 _AT_ONCE = 8
 _IDLE_SECONDS = 1.0
 _LONGEST_BACK_OFF = 600.0
@@ -52,6 +57,11 @@ class Courier:
         self._jitter = jitter
         self._under_way: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
+
+    def turn_taken(self, held: Lease) -> None:
+        """Looks at once for the replies of a turn on this channel."""
+        if held.channel == self._messenger.name:
+            self.wake.set()
 
     async def run(self) -> None:
         """Carries until cancelled, and then lets what is on its way arrive; polling is what
@@ -115,7 +125,7 @@ class Courier:
         except Exception as error:
             await self._settle(letter, error)
         else:
-            await self._store.run(outbox.arrived, letter, self._clock(), last=last)
+            await self._record(outbox.arrived, letter, self._clock(), last=last)
 
     async def _deliver(self, letter: Letter) -> bool:
         """Sends the part that comes next; tells whether it was the last."""
@@ -132,20 +142,20 @@ class Courier:
         log.warning("outbox %s: %s", letter.id, reason)
         match error:
             case OutOfReach():
-                await self._store.run(outbox.out_of_reach, letter, now, reason)
+                await self._record(outbox.out_of_reach, letter, now, reason)
             case Refused():
-                await self._store.run(outbox.die, letter, reason)
+                await self._record(outbox.die, letter, reason)
             case OutcomeUnknown() | TimeoutError():
-                await self._store.run(outbox.unknown, letter, now, reason)
+                await self._record(outbox.unknown, letter, now, reason)
             case TryLater(after=timedelta() as after):
-                await self._store.run(
+                await self._record(
                     self._as_told, letter, now + after, reason, all_people=error.all_people
                 )
             case _ if letter.failures + 1 >= TRIES:
-                await self._store.run(outbox.die, letter, reason)
+                await self._record(outbox.die, letter, reason)
             case _:
                 at = now + self._back_off(letter.failures)
-                await self._store.run(outbox.later, letter, at, reason, is_failure=True)
+                await self._record(outbox.later, letter, at, reason, is_failure=True)
 
     def _as_told(
         self, session: Session, letter: Letter, at: datetime, reason: str, *, all_people: bool
@@ -160,20 +170,34 @@ class Courier:
             async with asyncio.timeout(_SEND_SECONDS):
                 content = await self._messenger.fetch(wanted.reference)
         except FileGone:
-            await self._store.run(files.gone, wanted)
+            await self._record(files.gone, wanted)
         except Exception as error:
             await self._fetch_later(wanted, error)
         else:
-            await self._store.run(files.fetched, wanted, content)
+            await self._record(files.fetched, wanted, content)
 
     async def _fetch_later(self, wanted: WantedFile, error: Exception) -> None:
         log.warning("file %s: %s", wanted.id, type(error).__name__)
         if wanted.attempt >= TRIES:
-            await self._store.run(files.gone, wanted)
+            await self._record(files.gone, wanted)
             return
         told = error.after if isinstance(error, TryLater) and error.after else timedelta()
         at = self._clock() + max(told, self._back_off(wanted.attempt))
-        await self._store.run(files.later, wanted, at)
+        await self._record(files.later, wanted, at)
+
+    async def _record(
+        self, work: Callable[Concatenate[Session, P], object], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Writes down what became of an errand; a store that is locked is asked again, for what is
+        not written down counts as unknown."""
+        for _ in range(_RECORD_TRIES):
+            try:
+                await self._store.run(work, *args, **kwargs)
+            except StoreUnavailable as error:
+                log.warning("courier waits for the store: %s", error)
+                await asyncio.sleep(_IDLE_SECONDS)
+            else:
+                return
 
     def _back_off(self, failures: int) -> timedelta:
         """1, 2, 4 … seconds, ten minutes at most, and up to half as much again by chance."""

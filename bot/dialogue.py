@@ -11,7 +11,6 @@ from actions.action import (
     Asked,
     Choice,
     Command,
-    Draft,
     Memory,
     Outcome,
     Press,
@@ -140,12 +139,13 @@ class Dialogue:
         return replace(outcome, remember=remember)
 
     def _act(self, asked: Asked, cases: Cases) -> Outcome:
-        if asked.press is None:
-            heard = first_heard(asked, self._ears)
-            if asked.silent and heard not in _HEARD_IN_SILENCE:
-                return Outcome(Result.HANDED_OVER, (), asked.memory)
-            if heard is not None:
-                return self._heard(heard, asked, cases)
+        heard = first_heard(asked, self._ears) if asked.press is None else None
+        if asked.silent and heard is None and _wants_the_menu(asked):
+            heard = Heard.START_OVER
+        if asked.silent and asked.press is None and heard not in _HEARD_IN_SILENCE:
+            return Outcome(Result.HANDED_OVER, (), asked.memory)
+        if heard is not None:
+            return self._heard(heard, asked, cases)
         if asked.memory.form is not None:
             return self._in_form(asked, cases)
         if asked.press is not None:
@@ -165,7 +165,8 @@ class Dialogue:
                 return self._aside(asked, self._hand_over(asked), may_be_story=False)
             case Heard.START_OVER if asked.silent:
                 again = greet(asked)
-                return replace(again, events=(*again.events, SilenceEnded()))
+                again = replace(again, events=(*again.events, SilenceEnded()))
+                return self._aside(asked, again, may_be_story=False)
             case Heard.START_OVER:
                 return self._form.start_over(asked) if open_form else _forget(asked)
             case Heard.CANCEL if self._form.skips(asked):
@@ -194,6 +195,9 @@ class Dialogue:
             return erase_data(asked)
         if asked.press is None and form.step is Step.WHAT and _complains(asked.understanding):
             return self._redirect[CaseKind.COMPLAINT](asked)
+        if asked.press is not None and asked.press.command is Command.OPEN_FORM:
+            redirected = asked.press.value in _REDIRECTED
+            return self._pressed(asked, cases) if redirected else self._form.ask(asked, form)
         if asked.press is not None and asked.press.command is not Command.FORM:
             return self._aside(asked, self._pressed(asked, cases))
         if asked.press is None and _asks_aside(asked.understanding, form.step, self._ears):
@@ -291,6 +295,13 @@ def _wants_erasure(asked: Asked) -> bool:
     return asked.understanding.intents.get("erase_data", 0.0) >= _ERASES
 
 
+def _wants_the_menu(asked: Asked) -> bool:
+    """Whether the menu is asked for, by a shortcut or in words."""
+    if asked.press is not None:
+        return asked.press.intent == "help_menu"
+    return asked.understanding.intents.get("help_menu", 0.0) >= _ASKS_IN_FORM
+
+
 def _complains(meant: Understanding) -> bool:
     """Whether a story told in a form is rather a complaint, which needs a signed petition."""
     brings = meant.intents.get("bring_case", 0.0) >= _BORDER
@@ -329,9 +340,7 @@ def _which_way(asked: Asked) -> Outcome:
                 Choice("way_case", Press(Command.OPEN_FORM, value=kind)),
             ),
         ),
-        replace(
-            asked.memory, draft=None if redirected else Draft(asked.text, asked.now, asked.files)
-        ),
+        replace(asked.memory, draft=None if redirected else asked.told),
         case_kind=kind,
         keeps_words=not redirected,
     )

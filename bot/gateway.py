@@ -26,7 +26,6 @@ from bot.worker import Worker
 
 log = logging.getLogger(__name__)
 
-_WORKERS = 4
 _JOBS_SECONDS = 60.0
 _TRIPPED_SECONDS = 0.5
 
@@ -107,7 +106,7 @@ def create_app(parts: Parts, channels: Iterable[Channel] | None = None) -> web.A
         if isinstance(channel, Messenger)
     ]
     parts.worker.on_turn.extend(reception.on_turn)
-    parts.worker.on_turn.extend(courier.wake.set for courier in couriers)
+    parts.worker.on_turn.extend(courier.turn_taken for courier in couriers)
     app.router.add_get("/health", _health(parts))
     app.cleanup_ctx.append(_nlu(parts))
     for channel in opened:
@@ -135,8 +134,8 @@ def _nlu(parts: Parts) -> Context:
 
 def _working(parts: Parts, couriers: Sequence[Courier]) -> Context:
     async def work(_app: web.Application) -> AsyncIterator[None]:
-        workers = [_tireless(parts.worker) for _ in range(_WORKERS)]
-        tasks = [asyncio.create_task(busy) for busy in [*workers, *map(_tireless, couriers)]]
+        busy: list[Worker | Courier] = [parts.worker, *couriers]
+        tasks = [asyncio.create_task(_tireless(one)) for one in busy]
         yield
         for task in tasks:
             task.cancel()

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from bot.message import (
     AskContactBlock,
@@ -50,13 +50,14 @@ def split(text: str, limit: int, measure: Callable[[str], int] = len) -> list[st
     return [*parts, rest] if rest else parts
 
 
-_BREAKS = (r"\n\n+", r"\n", r"[.!?…:;]\s", r"\s")
+_BREAKS = (r"(?=\n\n)", r"(?=\n)", r"(?<=[.!?…:;])(?=\s)", r"(?=\s)")
+"""The ends of a paragraph, a line, a sentence and a word; the space that follows needs no room."""
 
 
 def _cut(text: str, limit: int, measure: Callable[[str], int]) -> int:
     longest = _longest_prefix(text, limit, measure)
     for pattern in _BREAKS:
-        ends = [match.end() for match in re.finditer(pattern, text[: longest + 1])]
+        ends = [match.end() for match in re.finditer(pattern, text[: longest + 2])]
         within = [end for end in ends if longest // 2 < end <= longest]
         if within:
             return within[-1]
@@ -72,12 +73,21 @@ def _longest_prefix(text: str, limit: int, measure: Callable[[str], int]) -> int
 
 
 def _letter_edge(text: str, cut: int) -> int:
+    """The last edge of a whole letter up to a cut; the cut itself where a letter is longer."""
     edge = cut
-    while edge > 1 and (
-        unicodedata.combining(text[edge]) or text[edge] in _JOINS or text[edge - 1] == "\u200d"
-    ):
+    while edge > 0 and _within_letter(text, edge):
         edge -= 1
-    return edge if edge > 1 else cut
+    return edge or cut
 
 
-_JOINS: Sequence[str] = ("\u200d", "\ufe0f")
+def _within_letter(text: str, edge: int) -> bool:
+    """Whether marks, a joined or toned emoji or a flag go on across an edge."""
+    before, after = text[:edge], text[edge]
+    if after in _FLAG_LETTERS:
+        return (edge - len(before.rstrip(_FLAG_LETTERS))) % 2 == 1
+    is_mark = unicodedata.category(after).startswith("M")
+    return is_mark or after in _TONES or "\u200d" in {after, before[-1]}
+
+
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+_TONES = "".join(map(chr, range(0x1F3FB, 0x1F400)))

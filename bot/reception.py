@@ -24,6 +24,7 @@ from bot.store import (
     retention,
     strays,
 )
+from bot.store.conversations import Lease
 from bot.store.files import StoredFile
 from bot.turn import House, no_choices
 
@@ -42,7 +43,7 @@ class Reception:
     store: Store
     clock: Clock
     received: Callable[[], None]
-    on_turn: list[Callable[[], None]] = field(default_factory=list)
+    on_turn: list[Callable[[Lease], None]] = field(default_factory=list)
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property

@@ -98,8 +98,9 @@ def take_turn(
     conversation = conversations.hold(session, held)
     memory = conversations.memory(session, conversation)
     office = house.office(conversation.office)
+    silent = conversation.silent_until is not None and now < conversation.silent_until
     try:
-        press, label = _press(session, conversation, waiting, house, now)
+        press, label = _press(session, conversation, waiting, house, now, silent=silent)
     except ChoiceGone:
         press, label = None, ""
         outcome = Outcome(Result.ANSWERED, (says("choice_gone"),), memory)
@@ -113,7 +114,7 @@ def take_turn(
             local_day(now),
             press,
             waiting.message.attachments,
-            silent=conversation.silent_until is not None and now < conversation.silent_until,
+            silent=silent,
         )
         here = cases.CasesHere(session, conversation.id)
         outcome = house.dialogue.act(asked, here)
@@ -133,9 +134,16 @@ def fail_turn(
 
 
 def _press(
-    session: Session, conversation: ConversationRow, waiting: Waiting, house: House, now: datetime
+    session: Session,
+    conversation: ConversationRow,
+    waiting: Waiting,
+    house: House,
+    now: datetime,
+    *,
+    silent: bool,
 ) -> tuple[Press | None, str]:
-    """What is meant without asking nlu: a button, its number or label, or a shortcut."""
+    """What is meant without asking nlu: a button, a shortcut, or a button's number or label, which
+    in silence are words to the officer."""
     message = waiting.message
     token = message.pressed or choices.token_in(message.text)
     if token is not None:
@@ -145,6 +153,8 @@ def _press(
     shortcut = house.shortcut(message.text)
     if shortcut is not None:
         return shortcut.press, shortcut.label
+    if silent:
+        return None, ""
     pressed = choices.press_typed(session, conversation.id, message.text[:_LONGEST_LABEL], now)
     return pressed or (None, "")
 

@@ -435,6 +435,8 @@ def _forms(calendar: Calendar, message: Asked) -> Iterator[tuple[Outcome, Asked]
                 place = Attachment(kind_, latitude=21.0, longitude=105.8, phone="0900000000")
                 attached = replace(at, attachments=(place,))
                 yield verb.go_on(attached), attached
+            full = replace(at, attachments=(Attachment(AttachmentKind.IMAGE),) * 11)
+            yield verb.go_on(full), full
             for text in ("", "vâng", "a" * 5000):
                 typed = replace(at, text=text)
                 yield verb.go_on(typed), typed

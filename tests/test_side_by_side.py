@@ -179,4 +179,5 @@ def _states(session: Session) -> dict[str, int]:
 
 def _repeated(session: Session) -> int:
     """How many letters may have arrived twice: their courier was killed while sending."""
-    return session.scalar(select(func.coalesce(func.sum(OutboxRow.unknowns), 0))) or 0
+    stopped = OutboxRow.error.contains("stopped while sending")
+    return session.scalar(select(func.count()).select_from(OutboxRow).where(stopped)) or 0

@@ -51,7 +51,7 @@ def keep(store: Store, id_: str, text: str = "chào", **more: str) -> bool:
 
 
 def lease(store: Store, owner: str, now: datetime = NOW) -> Lease | None:
-    return store.run_here(conversations.lease, owner, now, LEASE)
+    return next(iter(store.run_here(conversations.lease, owner, now, LEASE)), None)
 
 
 def held(store: Store, owner: str = "worker", now: datetime = NOW) -> Lease:

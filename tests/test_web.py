@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -19,6 +20,7 @@ from bot import store as bot_store
 from bot.gateway import Parts, assemble, create_app
 from bot.settings import Settings
 from bot.store import Session, Store
+from bot.store.files import StoredFile
 from bot.store.keys import KeyRing
 from bot.store.tables import InboxRow, OutboxRow, TurnRow
 from bot.turn import House
@@ -573,13 +575,14 @@ async def file_case(visitor: Visitor) -> str:
         return await visitor.files(stream, STORY)
 
 
-async def answer(parts: Parts, keys: KeyRing, code: str, text: str) -> None:
+async def answer(
+    parts: Parts, keys: KeyRing, code: str, text: str, file: StoredFile | None = None
+) -> None:
     """An officer's answer, from a store of its own as another process has."""
     another = Store(parts.store.engine.url.render_as_string(), keys, durable=False)
+    case, now = CaseCode.parse(code), parts.clock()
     try:
-        await another.run(
-            desk.answer, parts.house, CaseCode.parse(code), text, "officer", parts.clock()
-        )
+        await another.run(desk.answer, parts.house, case, text, "officer", now, file=file)
     finally:
         another.close()
 
@@ -608,6 +611,46 @@ async def test_an_officers_answer_waits_for_a_closed_page(
     history = await visitor.history()
     assert history["last_event_id"] == told.id
     assert history["messages"][-1]["kind"] == "notice"
+
+
+@pytest.mark.parametrize(
+    ("file", "shown"),
+    [
+        (StoredFile("sau sửa.png", "image/png", b"\x89PNG"), ("image/png", "inline")),
+        (
+            StoredFile("kết quả.pdf", "application/pdf", b"%PDF-1.7"),
+            ("application/octet-stream", "attachment"),
+        ),
+        (
+            StoredFile("a.svg", "image/svg+xml", b"<svg><script/></svg>"),
+            ("application/octet-stream", "attachment"),
+        ),
+    ],
+)
+async def test_a_file_of_an_answer_is_there_for_its_own_person_alone(
+    visitor: Visitor, stranger: Visitor, parts: Parts, keys: KeyRing, file: StoredFile, shown: Any
+) -> None:
+    async with visitor.stream() as stream:
+        code = await visitor.files(stream, STORY)
+        await answer(parts, keys, code, "Đã sửa xong.", file)
+        told = await stream.reply()
+    block = told.data["blocks"][-1]
+    assert (block["type"], block["name"]) == ("file", file.name)
+    async with visitor.session.get(f"/chat/files/{block['file']}") as response:
+        assert (response.status, await response.read()) == (200, file.content)
+        place = response.headers["Content-Disposition"].partition(";")[0]
+        assert (response.headers["Content-Type"], place) == shown
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        assert response.headers["Cache-Control"] == "private, no-store"
+    async with stranger.stream() as stream:
+        await stranger.says(stream, "chào")
+    for who in (stranger.session, ClientSession(visitor.url)):
+        async with who.get(f"/chat/files/{block['file']}") as response:
+            assert response.status == 404
+        if who is not stranger.session:
+            await who.close()
+    async with visitor.session.get("/chat/files/999999999999999999") as response:
+        assert response.status == 404
 
 
 async def test_history_after_a_reload_is_complete_and_in_order(visitor: Visitor) -> None:

@@ -42,10 +42,14 @@ def main(_args: argparse.Namespace) -> int:
     return asyncio.run(_demo(load_settings()))
 
 
+def load_scenes(settings: Settings) -> tuple[Scene, ...]:
+    """The scenes of `data/demo.yml`; raises BadData."""
+    return read_one(settings.data / "demo.yml", _Scenes).root
+
+
 async def _demo(settings: Settings) -> int:
-    scenes = read_one(settings.data / "demo.yml", _Scenes).root
     async with throw_away(settings, None) as room:
-        for scene in scenes:
+        for scene in load_scenes(settings):
             print(f"\n=== {scene.title} ===")
             if not await _play(room, scene):
                 return 1

@@ -118,7 +118,7 @@ def unseal_bytes(session: Session, sealed: bytes, context: str) -> bytes:
 
 
 def _engine(url: str, *, durable: bool) -> Engine:
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     if engine.dialect.name != "sqlite":
         return engine
 

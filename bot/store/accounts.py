@@ -84,8 +84,9 @@ def paced(
 
 
 def pause(session: Session, channel: str, account: str, until: datetime) -> None:
-    """Lets an account send nothing until a moment."""
-    of(session, channel, account).ready_at = until
+    """Lets an account send nothing until a moment, or until a later one that it was told before."""
+    row = of(session, channel, account)
+    row.ready_at = max(until, row.ready_at or until)
 
 
 def secrets(session: Session, channel: str, account: str) -> Mapping[str, str]:

@@ -28,6 +28,7 @@ class Lease:
 
     conversation_id: int
     fence: int
+    channel: str
 
 
 def of(session: Session, sender: Sender, office: str, now: datetime) -> ConversationRow:
@@ -69,8 +70,11 @@ def _by_sender(sender: Sender) -> Select[ConversationRow]:
     )
 
 
-def lease(session: Session, owner: str, now: datetime, length: timedelta) -> Lease | None:
-    """Leases the conversation that has waited longest, among those whose first message is ready."""
+def lease(
+    session: Session, owner: str, now: datetime, length: timedelta, most: int = 1
+) -> list[Lease]:
+    """Leases the conversations that have waited longest, among those whose first message is
+    ready."""
     earlier = aliased(InboxRow)
     first_waiting = ~(
         select(earlier.id)
@@ -82,25 +86,27 @@ def lease(session: Session, owner: str, now: datetime, length: timedelta) -> Lea
         .exists()
     )
     free = or_(ConversationRow.lease_until.is_(None), ConversationRow.lease_until < now)
-    row = session.scalar(
+    rows = session.scalars(
         select(ConversationRow)
         .join(InboxRow, and_(InboxRow.conversation_id == ConversationRow.id))
         .where(InboxRow.state == "ready", InboxRow.ready_at <= now, first_waiting, free)
         .order_by(InboxRow.id)
-        .limit(1)
+        .limit(most)
         .with_for_update(skip_locked=True, of=ConversationRow)
-    )
-    if row is None:
-        return None
-    row.lease_owner, row.lease_until, row.fence = owner, now + length, row.fence + 1
-    return Lease(row.id, row.fence)
+    ).all()
+    return [_leased(row, owner, now + length) for row in rows]
+
+
+def _leased(row: ConversationRow, owner: str, until: datetime) -> Lease:
+    row.lease_owner, row.lease_until, row.fence = owner, until, row.fence + 1
+    return Lease(row.id, row.fence, row.channel)
 
 
 def take(session: Session, conversation_id: int) -> Lease:
     """The lease of one conversation within this transaction; a worker that held it has lost it."""
     row = lock(session, conversation_id)
     row.fence += 1
-    return Lease(row.id, row.fence)
+    return Lease(row.id, row.fence, row.channel)
 
 
 def hold(session: Session, held: Lease) -> ConversationRow:

@@ -107,8 +107,13 @@ def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None
 
     A message that no key opens any more is given up, so that it does not hold up the next.
     """
-    waiting = (InboxRow.conversation_id == held.conversation_id, InboxRow.state == READY)
-    for row in session.scalars(select(InboxRow).where(*waiting).order_by(*IN_ORDER)):
+    first = (
+        select(InboxRow)
+        .where(InboxRow.conversation_id == held.conversation_id, InboxRow.state == READY)
+        .order_by(*IN_ORDER)
+        .limit(1)
+    )
+    while row := session.scalar(first):
         if row.ready_at > now:
             return None
         try:

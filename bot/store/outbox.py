@@ -242,12 +242,12 @@ def _readable(session: Session, row: OutboxRow, now: datetime) -> tuple[Block, .
 
 
 def arrived(session: Session, letter: Letter, now: datetime, *, last: bool) -> None:
-    """A part has arrived; after the last one the letter is sent."""
+    """A part has arrived; after the last one the letter is sent. What troubled it stays noted."""
     row = _held(session, letter)
     if row is None:
         return
     row.parts_sent, row.failures, row.unknowns, row.leased_until = letter.part + 1, 0, 0, None
-    row.state, row.ready_at, row.error = READY, now, None
+    row.state, row.ready_at = READY, now
     if last:
         row.state, row.sent_at = SENT, now
 

@@ -178,8 +178,13 @@ class Visitor:
 
 def code_in(text: str) -> str:
     """The one case code that a text tells."""
-    [code] = re.findall(r"MC-\w{4}-\w{4}-\w", text)
+    [code] = codes_in(text)
     return code
+
+
+def codes_in(text: str) -> list[str]:
+    """Every case code that a text tells."""
+    return re.findall(r"MC-\w{4}-\w{4}-\w", text)
 
 
 def words(blocks: list[dict[str, Any]]) -> str:

@@ -97,7 +97,7 @@ class WebChat:
             loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
         ).get_template("chat.html")
         self.streams = Streams(self._store)
-        reception.on_turn.append(self.streams.look)
+        reception.on_turn.append(self.streams.turn_taken)
 
     def add_to(self, app: web.Application) -> None:
         """Adds the routes and what must run beside them."""
@@ -105,7 +105,7 @@ class WebChat:
         app.router.add_get("/chat/history", self.history)
         app.router.add_post("/chat/messages", self.message)
         app.router.add_get("/chat/stream", self.stream)
-        app.router.add_get(r"/chat/files/{file:\d{1,18}}", self.file)
+        app.router.add_get(r"/chat/files/{file:\d{1,9}}", self.file)
         app.router.add_static("/static", _HERE / "static")
         app.on_response_prepare.append(_headers)
         app.on_shutdown.append(self._close)
@@ -159,7 +159,7 @@ class WebChat:
             return self._refuse(refusal)
         except StoreUnavailable:
             return self._refuse(Refusal(503, "unavailable", "chat_not_kept"))
-        self.streams.wake_person(person)
+        self.streams.kept(person)
         return web.json_response({"accepted": True}, status=202)
 
     async def file(self, request: web.Request) -> web.Response:
@@ -209,8 +209,6 @@ class WebChat:
             for row in rows:
                 await response.write(_event("reply", _as_json(row), row.id))
                 after = row.id
-            if rows:
-                continue
             try:
                 await asyncio.wait_for(listener.wake.wait(), _HEARTBEAT_SECONDS)
             except TimeoutError:
@@ -289,7 +287,7 @@ def _person(request: web.Request) -> str | None:
 
 def _resume_after(request: web.Request) -> int:
     given = request.headers.get("Last-Event-ID") or request.query.get("after", "0")
-    return int(given) if given.isdecimal() and len(given) < 19 else 0
+    return int(given) if given.isdecimal() and len(given) < 10 else 0
 
 
 def _file(session: Session, sender: Sender, file_id: int) -> StoredFile:

@@ -1,7 +1,6 @@
 """Open streams of the web chat: who listens, and waking them when a row is for them."""
 
 import asyncio
-import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from bot.store import Store, outbox
+from bot.store.conversations import Lease
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,6 @@ class Streams:
         self._store = store
         self._listening: dict[str, list[Listener]] = defaultdict(list)
         self._people: dict[int, str] = {}
-        self._look = asyncio.Event()
         self._closing = False
 
     @contextmanager
@@ -71,9 +70,17 @@ class Streams:
         for listener in self._listening.get(person, ()):
             listener.wake.set()
 
-    def look(self) -> None:
-        """Looks for new rows now rather than within a second."""
-        self._look.set()
+    def kept(self, person: str) -> None:
+        """Lets a person's streams look once it may have become known whose conversation is theirs:
+        with their first message."""
+        if person in self._listening and person not in self._people.values():
+            self.wake_person(person)
+
+    def turn_taken(self, held: Lease) -> None:
+        """Wakes whom a turn has answered, if they listen here."""
+        person = self._people.get(held.conversation_id)
+        if person is not None:
+            self.wake_person(person)
 
     def close(self) -> None:
         """Ends every stream."""
@@ -91,9 +98,7 @@ class Streams:
 
     async def _watch(self) -> None:
         while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), _POLL_SECONDS)
-            self._look.clear()
+            await asyncio.sleep(_POLL_SECONDS)
             if self._people:
                 await self._wake_recipients()
 
