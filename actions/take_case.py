@@ -140,7 +140,10 @@ class TakeCase:
     def keep_aside(self, asked: Asked) -> Form | None:
         """The open form, with a text kept aside where it may have been meant as the story."""
         form = asked.memory.form
-        if form is None or form.step is not Step.WHAT or form.draft or asked.press:
+        if form is None:
+            return None
+        form = replace(form, files=(*form.files, *asked.files)[:_MOST_FILES])
+        if form.step is not Step.WHAT or form.draft or asked.press:
             return form
         return replace(form, draft=asked.text)
 

@@ -7,6 +7,7 @@ single word decides. Triage tells what a text looks like; it is never a legal ru
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from pydantic import Field
 
@@ -58,16 +59,14 @@ class Ears:
 
     def score(self, heard: Heard, text: str) -> int:
         """The sum of the weights of the phrases that stand in the text."""
-        text = clean(text)
-        folded = fold(text)
+        folded, accented = _forms(text)
         if folded in self._whole[heard]:
             return self._threshold[heard]
-        accents = has_diacritics(text)
-        padded = f" {fold_keeping_accents(text)} " if accents else f" {folded} "
+        padded = f" {accented or folded} "
         return sum(
             phrase.weight
             for phrase in self._weighed[heard]
-            if (phrase.accented if accents else phrase.folded) in padded
+            if (phrase.accented if accented else phrase.folded) in padded
         )
 
     def hears(self, heard: Heard, text: str) -> bool:
@@ -77,6 +76,13 @@ class Ears:
     def hears_twice(self, heard: Heard, text: str) -> bool:
         """Whether the words speak nearly twice as clearly as they must."""
         return self.score(heard, text) >= 2 * self._threshold[heard] - 1
+
+
+@lru_cache(maxsize=8)
+def _forms(text: str) -> tuple[str, str]:
+    """A text folded, and with its accents where it has any; each list asks for the same."""
+    visible = clean(text)
+    return fold(visible), fold_keeping_accents(visible) if has_diacritics(visible) else ""
 
 
 def fold_keeping_accents(text: str) -> str:

@@ -17,6 +17,7 @@ from bot.channel import (
     Messenger,
     OutcomeUnknown,
     OutOfReach,
+    Part,
     Recipient,
     Refused,
     TryLater,
@@ -35,7 +36,7 @@ TRIES = 10
 _HOLD = timedelta(seconds=60)
 _SEND_SECONDS = 30.0
 _RECORD_TRIES = 10
-_AT_ONCE = 8
+_AT_ONCE = 16
 _IDLE_SECONDS = 1.0
 _LONGEST_BACK_OFF = 600.0
 _LONGEST_REASON = 200
@@ -131,10 +132,19 @@ class Courier:
         """Sends the part that comes next; tells whether it was the last."""
         parts = self._messenger.parts(letter.blocks)
         if letter.part < len(parts):
-            async with asyncio.timeout(_SEND_SECONDS):
-                to = Recipient(letter.person, letter.heard_at)
-                await self._messenger.deliver(to, parts[letter.part])
+            await self._send(Recipient(letter.person, letter.heard_at), parts[letter.part])
         return letter.part + 1 >= len(parts)
+
+    async def _send(self, to: Recipient, part: Part) -> None:
+        """Makes one call; what goes wrong in a way that the channel does not know, or takes too
+        long, may have happened after the call left."""
+        try:
+            async with asyncio.timeout(_SEND_SECONDS):
+                await self._messenger.deliver(to, part)
+        except (TryLater, Refused, OutOfReach, OutcomeUnknown):
+            raise
+        except Exception as error:
+            raise OutcomeUnknown(type(error).__name__) from None
 
     async def _settle(self, letter: Letter, error: Exception) -> None:
         """Records why a part did not arrive, and when it is tried again."""
@@ -145,7 +155,7 @@ class Courier:
                 await self._record(outbox.out_of_reach, letter, now, reason)
             case Refused():
                 await self._record(outbox.die, letter, reason)
-            case OutcomeUnknown() | TimeoutError():
+            case OutcomeUnknown():
                 await self._record(outbox.unknown, letter, now, reason)
             case TryLater(after=timedelta() as after):
                 await self._record(

@@ -19,7 +19,7 @@ from bot.reception import Reception
 from bot.replies import Replies
 from bot.settings import BadSettings, Settings
 from bot.shortcuts import Shortcut, load_shortcuts
-from bot.store import Session, Store, StoreUnavailable, accounts, retention
+from bot.store import Session, Store, StoreUnavailable, accounts, outbox, retention
 from bot.turn import House
 from bot.understanding import Ear, Nlu, load_shorthand
 from bot.worker import Worker
@@ -175,8 +175,8 @@ def _jobs(parts: Parts) -> Context:
 
 def _retention(session: Session, now: datetime) -> None:
     if retention.due(session, now):
-        wiped = retention.enforce(session, now)
-        log.info("retention wiped %d rows", wiped)
+        wiped, dropped = retention.enforce(session, now), outbox.drop_stale(session, now)
+        log.info("retention wiped %d rows, dropped %d old replies", wiped, dropped)
 
 
 def _health(parts: Parts) -> Callable[[web.Request], Awaitable[web.Response]]:

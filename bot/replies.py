@@ -66,10 +66,16 @@ class Replies:
             offices=knowledge.files.offices,
         )
         self.replies, self._compiled = _read(folder, self._jinja)
+        self._constant: dict[str, str] = {}
 
     def line(self, reply: str, **facts: Any) -> str:
-        """One reply's text, for labels and for parts of other replies."""
-        return self._render(self.replies[reply].text, facts)
+        """One reply's text, for labels and for parts of other replies; without facts of its own it
+        never changes."""
+        if facts:
+            return self._render(self.replies[reply].text, facts)
+        if reply not in self._constant:
+            self._constant[reply] = self._render(self.replies[reply].text, {})
+        return self._constant[reply]
 
     def word(self, said: Says, facts: Mapping[str, Any], offer: Offer) -> tuple[Block, ...]:
         """One reply as neutral blocks; `offer` keeps each choice and gives its token."""

@@ -56,7 +56,7 @@ class Worker:
         if not free:
             return
         try:
-            found = await self._store.run(self._lease, free, self._clock())
+            found = await self._store.run_light(self._lease, free, self._clock())
         except StoreUnavailable as error:
             log.warning("store unavailable: %s", error)
             await asyncio.sleep(_UNAVAILABLE_SECONDS)
@@ -75,7 +75,7 @@ class Worker:
 
     async def run_once(self) -> list[Turn]:
         """Handles one conversation's waiting messages; gives the turns taken."""
-        for held, waiting in await self._store.run(self._lease, 1, self._clock()):
+        for held, waiting in await self._store.run_light(self._lease, 1, self._clock()):
             return await self._take_turns(held, waiting)
         return []
 

@@ -13,15 +13,17 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from actions.action import CaseTaken
+from actions.action import Attachment, AttachmentKind, CaseTaken
 from actions.cases import CaseCode, CaseKind, Report
 from bot.__main__ import main
-from bot.message import Message, Sender
+from bot.message import Message, Sender, TextBlock
 from bot.settings import CHECKOUT
-from bot.store import Session, Store, audit, cases, conversations, inbox, outbox
+from bot.store import Session, Store, audit, cases, conversations, files, inbox, outbox
 from bot.store.keys import KeyRing
 from bot.store.outbox import Outgoing
+from bot.store.tables import OutboxRow
 
 OFFICE = "ubnd_phuong_vi_du"
 SENDER = Sender("web", OFFICE, "lan")
@@ -357,3 +359,183 @@ def test_lines_are_read_as_they_are_or_as_json() -> None:
         "the line is no JSON object with `text`",
         "`text` must be a string",
     ]
+
+
+# Files of a case
+
+
+def with_file(store: Store, code: str, *, content: bytes | None = b"pixels") -> int:
+    """A photo of the citizen's that goes with a case; gives its number."""
+    photo = Attachment(AttachmentKind.IMAGE, reference="photo-1", name="anh\x1b[2J.jpg")
+
+    def add(session: Session) -> int:
+        case = cases.id_of(session, CaseCode.parse(code))
+        conversation = conversations.find(session, SENDER)
+        assert conversation is not None
+        now = datetime.now(UTC)
+        files.want(session, [photo], conversation.id, case, now, now + timedelta(days=1))
+        session.flush()
+        wanted = files.take_wanted(session, "web", OFFICE, now, timedelta(seconds=60))
+        assert wanted is not None
+        if content is not None:
+            files.fetched(session, wanted, content)
+        return wanted.id
+
+    return store.run_here(add)
+
+
+def test_show_lists_the_files_of_a_case_and_how_far_they_are(desk: Store, motcua) -> None:
+    code = brought(desk)
+    kept, wanted = with_file(desk, code), with_file(desk, code, content=None)
+    shown = motcua("cases", "show", code).out
+    assert f"Tệp {kept}: anh [2J.jpg (đã lưu)" in shown
+    assert f"Tệp {wanted}: anh [2J.jpg (đang tải về)" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_file_is_saved_for_its_officer_alone_and_who_took_it_is_kept(
+    desk: Store, motcua, tmp_path: Path
+) -> None:
+    code, to = brought(desk), tmp_path / "anh.jpg"
+    file = with_file(desk, code)
+    saved = motcua("cases", "--who", "lan.nt", "file", code, str(file), "--to", str(to))
+    assert (saved.code, saved.out) == (0, f"Đã lưu vào {to}.\n")
+    assert to.read_bytes() == b"pixels"
+    assert to.stat().st_mode & 0o777 == 0o600
+    assert trail(desk, code) == [("lan.nt", "file_read", "to handle the case")]
+    assert "lan.nt: file_read" in motcua("cases", "show", code).out
+
+
+def test_saving_a_file_replaces_nothing(desk: Store, motcua, tmp_path: Path) -> None:
+    code, to = brought(desk), tmp_path / "anh.jpg"
+    file = with_file(desk, code)
+    to.write_bytes(b"another")
+    refused = motcua("cases", "file", code, str(file), "--to", str(to))
+    assert (refused.code, refused.err) == (1, "Không đọc hoặc ghi được tệp: File exists.\n")
+    assert to.read_bytes() == b"another"
+
+
+def test_a_file_of_another_case_or_one_not_fetched_yet_is_refused(
+    desk: Store, motcua, tmp_path: Path
+) -> None:
+    code, other, to = brought(desk), brought(desk), tmp_path / "anh.jpg"
+    theirs, wanted = with_file(desk, other), with_file(desk, code, content=None)
+    for file in (theirs, wanted, 999):
+        refused = motcua("cases", "file", code, str(file), "--to", str(to))
+        assert refused.code == 1
+        assert "Vụ việc không có tệp ấy" in refused.err
+    assert not to.exists()
+    assert trail(desk, code) == []
+
+
+def test_an_answer_may_bring_a_file_that_the_case_then_lists(
+    desk: Store, motcua, tmp_path: Path
+) -> None:
+    code, file = brought(desk), tmp_path / "ket-qua.pdf"
+    file.write_bytes(b"%PDF-1.7")
+    told = motcua("cases", "answer", code, "--text", "Đã xử lý.", "--file", str(file))
+    assert told.code == 0
+    [notice] = notices(desk)
+    shown = notice.blocks[-1]
+    assert (shown.type, shown.name, shown.media_type) == ("file", "ket-qua.pdf", "application/pdf")
+    assert desk.run_here(files.read, shown.file).content == b"%PDF-1.7"
+    assert f"Tệp {shown.file}: ket-qua.pdf (đã lưu)" in motcua("cases", "show", code).out
+
+
+def test_an_answer_whose_file_is_missing_or_too_large_tells_nobody(
+    desk: Store, motcua, tmp_path: Path
+) -> None:
+    code, large = brought(desk), tmp_path / "large.pdf"
+    with large.open("wb") as file:
+        file.truncate(10 * 2**20 + 1)
+    for path, why in ((large, "Tệp lớn quá 10 MB."), (tmp_path / "none.pdf", "No such file")):
+        refused = motcua("cases", "answer", code, "--text", "Đã xử lý.", "--file", str(path))
+        assert refused.code == 1
+        assert why in refused.err
+    assert notices(desk) == []
+
+
+# The outbox
+
+
+def letters(store: Store) -> list[int]:
+    """Three letters: one dead, one of unknown outcome, one that is ready; gives their ids."""
+    sender, now = Sender("post", OFFICE, "lan"), datetime.now(UTC)
+
+    def put(session: Session) -> list[int]:
+        found = []
+        for state in ("dead", "unknown", "ready"):
+            conversation = conversations.of(session, sender, OFFICE, now)
+            blocks = [TextBlock(text=STORY)]
+            outbox.put(session, conversation.id, blocks, now, now + timedelta(days=1))
+            row = session.get_one(OutboxRow, outbox.newest(session))
+            row.state, row.error = state, "Refused: no such template"
+            found.append(row.id)
+        return found
+
+    return store.run_here(put)
+
+
+def states(store: Store) -> list[str]:
+    return store.run_here(lambda session: [row.state for row in session.scalars(_ROWS)])
+
+
+_ROWS = select(OutboxRow).order_by(OutboxRow.id)
+
+
+def operators_trail(store: Store, row: int) -> list[str]:
+    lines = store.run_here(lambda session: list(audit.about(session, f"outbox {row}")))
+    return [did for _, _, did, _ in lines]
+
+
+def test_an_empty_outbox_says_so(desk: Store, motcua) -> None:
+    assert motcua("outbox", "list").out == "nothing needs to be looked at\n"
+
+
+def test_the_outbox_lists_what_needs_an_operator_without_its_words(desk: Store, motcua) -> None:
+    dead, unknown, _ = letters(desk)
+    listed = motcua("outbox", "list")
+    assert listed.code == 0
+    first, second = listed.out.splitlines()
+    assert re.match(rf"{dead}  .* post +reply +dead +0 tries  Refused: no such template$", first)
+    assert re.match(rf"{unknown}  .* unknown ", second)
+    assert STORY not in listed.out
+
+
+def test_a_letter_is_retried_by_an_operator_with_a_line_in_the_trail(desk: Store, motcua) -> None:
+    dead, unknown, ready = letters(desk)
+    assert motcua("outbox", "retry", str(dead), str(unknown)).code == 0
+    assert states(desk) == ["ready", "ready", "ready"]
+    assert operators_trail(desk, dead) == ["outbox_retry"]
+    refused = motcua("outbox", "retry", str(ready), "999")
+    assert refused.code == 1
+    assert refused.err.splitlines() == [
+        f"{ready}: no such letter that could be changed",
+        "999: no such letter that could be changed",
+    ]
+    assert operators_trail(desk, ready) == []
+
+
+def test_a_letter_is_dropped_by_an_operator_with_a_line_in_the_trail(desk: Store, motcua) -> None:
+    dead, *_ = letters(desk)
+    assert motcua("outbox", "drop", str(dead)).code == 0
+    assert states(desk) == ["dropped", "unknown", "ready"]
+    assert operators_trail(desk, dead) == ["outbox_drop"]
+    assert motcua("outbox", "drop", str(dead)).code == 1
+
+
+def test_the_outbox_works_as_a_process_beside_an_open_database(desk: Store) -> None:
+    dead, *_ = letters(desk)
+
+    def process(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(Path(sys.executable).with_name("motcua")), "outbox", *words],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    dropped = process("drop", str(dead))
+    assert (dropped.returncode, dropped.stdout, dropped.stderr) == (0, "", "")
+    assert states(desk)[0] == "dropped"

@@ -456,12 +456,11 @@ async def test_events_that_need_nothing_leave_nothing(account: Account, name: st
     assert (account.messages(), account.strays(), account.conversation()) == ([], {}, None)
 
 
-async def test_unknown_and_anonymous_events_are_kept_sealed_and_counted(account: Account) -> None:
+async def test_unknown_events_are_kept_sealed_and_counted(account: Account) -> None:
     for _ in range(2):
         await account.fake.event("user_sends_hologram", secret_words="điều riêng")
-    await account.fake.anonymous("7000000000000000007", "c1").says("xin hỏi")
     await account.fake.event("\x1b[31m" + "x" * 300)
-    expected = {"anonymous_send_text": 1, "unnamed": 1, "user_sends_hologram": 2}
+    expected = {"unnamed": 1, "user_sends_hologram": 2}
     assert account.strays() == expected
     assert {d.status for d in account.fake.deliveries} == {200}
     kept = account.store.run_here(lambda s: list(s.scalars(select(StrayRow.words))))
@@ -1292,6 +1291,15 @@ class Chat:
 def chat(account: Account, worker: Worker, fake_nlu: FakeNlu) -> Chat:
     fake_nlu.knows("xin chào", "greet")
     return Chat(account, worker, Courier(account.store, account.zalo, account.fake.clock))
+
+
+async def test_who_writes_without_an_account_is_answered_in_words(chat: Chat) -> None:
+    stranger = chat.account.fake.anonymous("7000000000000000007", "c1")
+    assert "1. " in await chat.answer_to(stranger, "xin chào")
+    assert [(heard.kind, heard.buttons) for heard in stranger.heard] == [("text", [])]
+    await chat.answer_to(stranger, "5")
+    assert len(stranger.heard) == 2
+    assert chat.account.fake.mistakes == []
 
 
 async def test_a_press_and_a_number_reach_the_same_answer(chat: Chat) -> None:

@@ -40,11 +40,16 @@ def _list(store: Store) -> int:
     for letter in letters:
         print(
             f"{letter.id}  {letter.created_at:%Y-%m-%d %H:%M}Z  {letter.channel:<10} "
-            f"{letter.kind:<7} {letter.state:<8} {letter.attempts} tries  {letter.error or ''}"
+            f"{letter.kind:<7} {letter.state:<8} {letter.attempts} tries  {_plain(letter.error)}"
         )
     if not letters:
         print("nothing needs to be looked at")
     return 0
+
+
+def _plain(reason: str | None) -> str:
+    """A platform's reason without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in reason or "")
 
 
 def _change(session: Session, what: str, row_id: int) -> bool:

@@ -46,6 +46,7 @@ class Store:
 
     def __init__(self, url: str, keys: KeyRing, *, durable: bool = True) -> None:
         self.engine = _engine(url, durable=durable)
+        self._light = self.engine.execution_options(light=True)
         self._keys = keys
         threads = 1 if self.engine.dialect.name == "sqlite" else _POSTGRES_THREADS
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store")
@@ -56,16 +57,35 @@ class Store:
         """Runs a function of a session whole, in one transaction, in a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, lambda: self.run_here(work, *args, **kwargs)
+            self._threads, lambda: self._run(self.engine, work, *args, **kwargs)
+        )
+
+    async def run_light(
+        self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same without waiting for the disk: for reading, and for what may be forgotten when
+        the machine loses its power, such as a lease."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._threads, lambda: self._run(self._light, work, *args, **kwargs)
         )
 
     def run_here(
         self, work: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """The same in the calling thread: for the command line and for tests."""
+        return self._run(self.engine, work, *args, **kwargs)
+
+    def _run(
+        self,
+        engine: Engine,
+        work: Callable[Concatenate[Session, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         try:
             with (
-                Session(self.engine, expire_on_commit=False, info={"keys": self._keys}) as session,
+                Session(engine, expire_on_commit=False, info={"keys": self._keys}) as session,
                 session.begin(),
             ):
                 return work(session, *args, **kwargs)
@@ -120,14 +140,22 @@ def unseal_bytes(session: Session, sealed: bytes, context: str) -> bytes:
 def _engine(url: str, *, durable: bool) -> Engine:
     engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), hide_parameters=True)
     if engine.dialect.name != "sqlite":
+
+        @event.listens_for(engine, "begin")
+        def begin_light(connection: Connection) -> None:
+            if connection.get_execution_options().get("light"):
+                connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+
         return engine
+
+    forced = "FULL" if durable else "OFF"
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         for pragma in (
             "journal_mode=WAL",
-            f"synchronous={'FULL' if durable else 'OFF'}",
+            f"synchronous={forced}",
             "foreign_keys=ON",
             f"busy_timeout={_LOCK_SECONDS * 1000}",
             "secure_delete=ON",
@@ -136,6 +164,10 @@ def _engine(url: str, *, durable: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        light = durable and connection.get_execution_options().get("light", False)
+        if light != connection.info.get("light", False):
+            connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if light else forced}")
+            connection.info["light"] = light
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

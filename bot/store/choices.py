@@ -3,6 +3,7 @@
 import re
 import secrets
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 from sqlalchemy import func, select
@@ -81,9 +82,15 @@ def press_typed(
     )
     wanted = fold(typed)
     for row in session.scalars(select(ChoiceRow).where(ChoiceRow.turn_id == last_turn)):
-        if wanted in {str(row.number), fold(row.label)}:
+        if wanted in {str(row.number), _folded(row.label)}:
             return _use(row, now)
     return None
+
+
+@lru_cache(maxsize=1024)
+def _folded(label: str) -> str:
+    """A label of ours as people may type it; the same ones come again and again."""
+    return fold(label)
 
 
 def _use(row: ChoiceRow, now: datetime) -> tuple[Press, str]:

@@ -1,10 +1,10 @@
 """Conversations: who writes where, what is remembered, and which worker holds the lease."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Select, and_, or_, select, tuple_, update
+from sqlalchemy import Integer, Select, bindparam, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
@@ -12,10 +12,51 @@ from actions.action import Memory
 from bot.message import Sender
 from bot.store import seal, unseal
 from bot.store.keys import KeysUnusable
-from bot.store.tables import ConversationRow, InboxRow
+from bot.store.tables import ConversationRow, InboxRow, Moment
 
 _MEMORY = TypeAdapter(Memory)
 _CONTEXT = "conversations.memory"
+
+
+def _ready_and_free() -> Select[ConversationRow]:
+    earlier = aliased(InboxRow)
+    first_waiting = ~(
+        select(earlier.id)
+        .where(
+            earlier.conversation_id == InboxRow.conversation_id,
+            earlier.state == "ready",
+            tuple_(earlier.position, earlier.id) < tuple_(InboxRow.position, InboxRow.id),
+        )
+        .exists()
+    )
+    now = bindparam("now", type_=Moment())
+    return (
+        select(ConversationRow)
+        .join(InboxRow, InboxRow.conversation_id == ConversationRow.id)
+        .where(
+            InboxRow.state == "ready",
+            InboxRow.ready_at <= now,
+            first_waiting,
+            or_(ConversationRow.lease_until.is_(None), ConversationRow.lease_until < now),
+        )
+        .order_by(InboxRow.id)
+        .limit(bindparam("most", type_=Integer()))
+        .with_for_update(skip_locked=True, of=ConversationRow)
+    )
+
+
+_READY_AND_FREE = _ready_and_free()
+_BY_SENDER = select(ConversationRow).where(
+    ConversationRow.channel == bindparam("channel"),
+    ConversationRow.account == bindparam("account"),
+    ConversationRow.person == bindparam("person"),
+)
+_HELD = (
+    select(ConversationRow)
+    .where(ConversationRow.id == bindparam("id"), ConversationRow.fence == bindparam("fence"))
+    .with_for_update()
+)
+"""Statements that every turn needs are built once: building them costs more than running them."""
 
 
 class LeaseLost(Exception):  # noqa: N818 - a fact, not a failure
@@ -48,7 +89,7 @@ def of(session: Session, sender: Sender, office: str, now: datetime) -> Conversa
         with session.begin_nested():
             session.add(row)
     except IntegrityError:
-        return session.scalars(_by_sender(sender)).one()
+        return session.scalars(_BY_SENDER, asdict(sender)).one()
     return row
 
 
@@ -59,15 +100,7 @@ def heard(row: ConversationRow, now: datetime) -> None:
 
 def find(session: Session, sender: Sender) -> ConversationRow | None:
     """The conversation of that person, if they ever wrote."""
-    return session.scalar(_by_sender(sender))
-
-
-def _by_sender(sender: Sender) -> Select[ConversationRow]:
-    return select(ConversationRow).where(
-        ConversationRow.channel == sender.channel,
-        ConversationRow.account == sender.account,
-        ConversationRow.person == sender.person,
-    )
+    return session.scalar(_BY_SENDER, asdict(sender))
 
 
 def lease(
@@ -75,25 +108,7 @@ def lease(
 ) -> list[Lease]:
     """Leases the conversations that have waited longest, among those whose first message is
     ready."""
-    earlier = aliased(InboxRow)
-    first_waiting = ~(
-        select(earlier.id)
-        .where(
-            earlier.conversation_id == InboxRow.conversation_id,
-            earlier.state == "ready",
-            tuple_(earlier.position, earlier.id) < tuple_(InboxRow.position, InboxRow.id),
-        )
-        .exists()
-    )
-    free = or_(ConversationRow.lease_until.is_(None), ConversationRow.lease_until < now)
-    rows = session.scalars(
-        select(ConversationRow)
-        .join(InboxRow, and_(InboxRow.conversation_id == ConversationRow.id))
-        .where(InboxRow.state == "ready", InboxRow.ready_at <= now, first_waiting, free)
-        .order_by(InboxRow.id)
-        .limit(most)
-        .with_for_update(skip_locked=True, of=ConversationRow)
-    ).all()
+    rows = session.scalars(_READY_AND_FREE, {"now": now, "most": most}).all()
     return [_leased(row, owner, now + length) for row in rows]
 
 
@@ -111,11 +126,7 @@ def take(session: Session, conversation_id: int) -> Lease:
 
 def hold(session: Session, held: Lease) -> ConversationRow:
     """The leased conversation, locked for this transaction; raises LeaseLost."""
-    row = session.scalar(
-        select(ConversationRow)
-        .where(ConversationRow.id == held.conversation_id, ConversationRow.fence == held.fence)
-        .with_for_update()
-    )
+    row = session.scalar(_HELD, {"id": held.conversation_id, "fence": held.fence})
     if row is None:
         raise LeaseLost(held.conversation_id)
     return row

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,6 +24,18 @@ _CONTEXT = "inbox.words"
 
 READY, DONE, FAILED = "ready", "done", "failed"
 IN_ORDER = (InboxRow.position, InboxRow.id)
+
+_FIRST_WAITING = (
+    select(InboxRow)
+    .where(InboxRow.conversation_id == bindparam("conversation"), InboxRow.state == READY)
+    .order_by(*IN_ORDER)
+    .limit(1)
+)
+_KNOWN = select(InboxRow.id).where(
+    InboxRow.channel == bindparam("channel"),
+    InboxRow.account == bindparam("account"),
+    InboxRow.external_id == bindparam("external_id"),
+)
 
 
 @dataclass(frozen=True)
@@ -90,16 +102,9 @@ def _put_off_album(session: Session, row: InboxRow) -> None:
 
 
 def _known(session: Session, message: Message) -> bool:
-    return (
-        session.scalar(
-            select(InboxRow.id).where(
-                InboxRow.channel == message.sender.channel,
-                InboxRow.account == message.sender.account,
-                InboxRow.external_id == message.external_id,
-            )
-        )
-        is not None
-    )
+    sender, external_id = message.sender, message.external_id
+    named = {"channel": sender.channel, "account": sender.account, "external_id": external_id}
+    return session.scalar(_KNOWN, named) is not None
 
 
 def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None:
@@ -107,13 +112,7 @@ def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None
 
     A message that no key opens any more is given up, so that it does not hold up the next.
     """
-    first = (
-        select(InboxRow)
-        .where(InboxRow.conversation_id == held.conversation_id, InboxRow.state == READY)
-        .order_by(*IN_ORDER)
-        .limit(1)
-    )
-    while row := session.scalar(first):
+    while row := session.scalar(_FIRST_WAITING, {"conversation": held.conversation_id}):
         if row.ready_at > now:
             return None
         try:

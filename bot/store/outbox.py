@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from bot.message import BLOCKS, Block
 from bot.store import accounts, seal, unseal
 from bot.store.keys import KeysUnusable
-from bot.store.tables import ConversationRow, OutboxRow
+from bot.store.tables import ConversationRow, Moment, OutboxRow
 
 _CONTEXT = "outbox.words"
 
@@ -22,8 +22,30 @@ REPLY, NOTICE = "reply", "notice"
 STALE = timedelta(hours=24)
 """A reply of a turn that is older does not matter any more."""
 
+_STALE = "too old to matter"
 _REPEATS = 1
 """How often a part of a reply is sent again whose outcome is unknown; a notice's never is."""
+
+
+_AFTER = (
+    select(OutboxRow)
+    .where(
+        OutboxRow.conversation_id == bindparam("conversation"),
+        OutboxRow.id > bindparam("row"),
+        OutboxRow.words.is_not(None),
+    )
+    .order_by(OutboxRow.id)
+)
+_SEEN = (
+    update(OutboxRow)
+    .where(
+        OutboxRow.conversation_id == bindparam("conversation"),
+        OutboxRow.id <= bindparam("row"),
+        OutboxRow.state == READY,
+    )
+    .values(state=SENT, sent_at=bindparam("now", type_=Moment()))
+    .execution_options(synchronize_session=False)
+)
 
 
 @dataclass(frozen=True)
@@ -107,15 +129,7 @@ def recipients(session: Session, conversation_ids: Sequence[int]) -> list[int]:
 
 def after(session: Session, conversation_id: int, row_id: int) -> list[Outgoing]:
     """Everything that a person got after a row, in order, as far as it can still be read."""
-    rows = session.scalars(
-        select(OutboxRow)
-        .where(
-            OutboxRow.conversation_id == conversation_id,
-            OutboxRow.id > row_id,
-            OutboxRow.words.is_not(None),
-        )
-        .order_by(OutboxRow.id)
-    )
+    rows = session.scalars(_AFTER, {"conversation": conversation_id, "row": row_id})
     return _readable_of(session, rows)
 
 
@@ -144,19 +158,16 @@ def unsent(session: Session, conversation_id: int) -> list[Outgoing]:
 
 def sent(session: Session, row_ids: Sequence[int], now: datetime) -> None:
     """Marks rows as gone out."""
-    _mark_sent(session, OutboxRow.id.in_(row_ids), now)
+    session.execute(
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(row_ids), OutboxRow.state == READY)
+        .values(state=SENT, sent_at=now)
+    )
 
 
 def seen_up_to(session: Session, conversation_id: int, row_id: int, now: datetime) -> None:
     """Marks what a person has as gone out: everything up to a row."""
-    theirs = and_(OutboxRow.conversation_id == conversation_id, OutboxRow.id <= row_id)
-    _mark_sent(session, theirs, now)
-
-
-def _mark_sent(session: Session, which: ColumnElement[bool], now: datetime) -> None:
-    session.execute(
-        update(OutboxRow).where(which, OutboxRow.state == READY).values(state=SENT, sent_at=now)
-    )
+    session.execute(_SEEN, {"conversation": conversation_id, "row": row_id, "now": now})
 
 
 def take(
@@ -232,13 +243,30 @@ def _first(
 def _readable(session: Session, row: OutboxRow, now: datetime) -> tuple[Block, ...] | None:
     """What a row says; None where it is dropped instead."""
     if row.kind == REPLY and now - row.created_at > STALE:
-        _settle(row, DROPPED, "too old to matter")
+        _settle(row, DROPPED, _STALE)
         return None
     try:
         return _blocks(session, row)
     except KeysUnusable:
         _settle(row, DROPPED, "no words left")
         return None
+
+
+def drop_stale(session: Session, now: datetime) -> int:
+    """Drops every reply that is too old to matter, also of those who are out of reach; gives their
+    number."""
+    rows = session.scalars(
+        select(OutboxRow)
+        .where(
+            OutboxRow.state == READY,
+            OutboxRow.kind == REPLY,
+            OutboxRow.created_at < now - STALE,
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        _settle(row, DROPPED, _STALE)
+    return len(rows)
 
 
 def arrived(session: Session, letter: Letter, now: datetime, *, last: bool) -> None:

@@ -129,7 +129,10 @@ class OutboxRow(Table):
     """
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_state_ready_at", "state", "ready_at"),)
+    __table_args__ = (
+        Index("ix_outbox_state_ready_at", "state", "ready_at"),
+        Index("ix_outbox_conversation_id_state", "conversation_id", "state"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), index=True)
@@ -207,7 +210,7 @@ class AuditRow(Table):
     at: Mapped[datetime]
     who: Mapped[str]
     did: Mapped[str]
-    subject: Mapped[str]
+    subject: Mapped[str] = mapped_column(index=True)
     why: Mapped[str | None]
 
 

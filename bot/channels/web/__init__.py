@@ -217,7 +217,7 @@ class WebChat:
 
     async def _rows(self, sender: Sender, after: int) -> list[Outgoing]:
         try:
-            conversation, rows = await self._store.run(
+            conversation, rows = await self._store.run_light(
                 _after, sender, after, self._reception.clock()
             )
         except StoreUnavailable:

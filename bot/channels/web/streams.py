@@ -104,7 +104,7 @@ class Streams:
 
     async def _wake_recipients(self) -> None:
         try:
-            waiting = await self._store.run(outbox.recipients, tuple(self._people))
+            waiting = await self._store.run_light(outbox.recipients, tuple(self._people))
         except Exception as error:
             log.error("streams wait: %s", type(error).__name__)  # noqa: TRY400 - no words in logs
             return

@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.channel import Channel, OutOfReach, Pace, Recipient, Refused, TryLater
 from bot.channels.zalo import events, files, parts, refusals
 from bot.channels.zalo.client import Access, Client, Wire
-from bot.channels.zalo.events import CHANNEL, Event, Kind, NotAsAgreed, Sign
+from bot.channels.zalo.events import CHANNEL, Anonymous, Event, Kind, NotAsAgreed, Sign
 from bot.channels.zalo.parts import AskPhone, Part, Picture, Words
 from bot.channels.zalo.refusals import FORM_REFUSED, RATE_LIMIT, UPLOAD_EXPIRED, ZaloRefused
 from bot.channels.zalo.settings import ZaloSettings, load_zalo_settings
@@ -203,7 +203,7 @@ class Zalo:
 
     async def _say(self, person: str, words: Words) -> None:
         """Words with their buttons; where those are refused, the same words alone."""
-        if words.choices:
+        if words.choices and not Anonymous.of(person):
             try:
                 await self._client.send(person, parts.button_message(words.text, words.choices))
             except ZaloRefused as refusal:
@@ -215,6 +215,9 @@ class Zalo:
         await self._client.send(person, parts.text_message(words.text))
 
     async def _ask_phone(self, person: str, card: AskPhone) -> None:
+        if Anonymous.of(person):
+            await self._say(person, Words(card.words))
+            return
         message = parts.ask_phone_message(card, self._settings.contact_picture)
         try:
             await self._client.send(person, message)

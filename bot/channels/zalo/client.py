@@ -25,7 +25,7 @@ from aiohttp import (
 )
 
 from bot.channel import OutcomeUnknown, TryLater
-from bot.channels.zalo.events import CHANNEL
+from bot.channels.zalo.events import CHANNEL, Anonymous
 from bot.channels.zalo.refusals import (
     ACCOUNT_REST,
     RATE_LIMIT,
@@ -311,8 +311,15 @@ class Client:
 
     async def send(self, person: str, message: Mapping[str, Any]) -> None:
         """Sends one message; raises ZaloRefused, TryLater or OutcomeUnknown."""
-        body = {"recipient": {"user_id": person}, "message": message}
-        await self._call("/v3.0/oa/message/cs", lambda: {"json": body})
+        path, recipient = "/v3.0/oa/message/cs", {"user_id": person}
+        if anonymous := Anonymous.of(person):
+            path = "/v2.0/oa/message"
+            recipient = {
+                "anonymous_id": anonymous.id,
+                "conversation_id": anonymous.conversation,
+            }
+        body = {"recipient": recipient, "message": message}
+        await self._call(path, lambda: {"json": body})
 
     async def upload(self, kind: str, name: str, content: bytes, media_type: str) -> str:
         """Uploads an `image`, a `gif` or a `file`; gives what a message names it by."""

@@ -19,6 +19,8 @@ from actions.action import Attachment, AttachmentKind
 from bot.message import Message, Sender
 
 CHANNEL = "zalo"
+_ANONYMOUS = "anonymous_send_"
+_ANONYMOUS_PERSON = "anonymous:"
 
 _MILLISECONDS = re.compile(r"[0-9]{13}")
 _MAC = re.compile(r"[0-9a-f]{64}")
@@ -46,6 +48,26 @@ class Sign:
 
     kind: Kind
     person: str = ""
+
+
+@dataclass(frozen=True)
+class Anonymous:
+    """Somebody who writes without a Zalo account of their own: section 3.7."""
+
+    id: str
+    conversation: str
+
+    def as_person(self) -> str:
+        """The person of a conversation that is theirs."""
+        return f"{_ANONYMOUS_PERSON}{self.id}:{self.conversation}"
+
+    @classmethod
+    def of(cls, person: str) -> "Anonymous | None":
+        """Who an anonymous person is; None for anybody else."""
+        if not person.startswith(_ANONYMOUS_PERSON):
+            return None
+        id_, _, conversation = person.removeprefix(_ANONYMOUS_PERSON).partition(":")
+        return cls(id_, conversation)
 
 
 Event = Mapping[str, Any]
@@ -171,6 +193,7 @@ class _Written(BaseModel):
     text: Text = ""
     attachments: Annotated[list[_Attached], BeforeValidator(_as_list)] = []
     location: _Coordinates | None = None
+    conversation_id: Annotated[Id | None, BeforeValidator(_as_absent)] = None
 
 
 class _Sent(BaseModel):
@@ -226,8 +249,13 @@ def _sent(event: Event, account: str, at: datetime) -> Message:
     text = "" if is_place else written.text
     if not text.strip() and not attachments:
         raise NotAsAgreed(name)
+    person = sent.sender.id
+    if name.startswith(_ANONYMOUS):
+        if written.conversation_id is None:
+            raise NotAsAgreed(name)
+        person = Anonymous(person, written.conversation_id).as_person()
     return Message(
-        _sender(account, sent.sender.id),
+        _sender(account, person),
         external_id=written.msg_id,
         sent_at=at,
         text=text,
@@ -357,11 +385,21 @@ def _reader(name: str) -> Reader:
 
 
 _UNREADABLE = frozenset(
-    {"user_send_audio", "user_send_sticker", "user_send_link", "user_send_business_card"}
+    {
+        "user_send_audio",
+        "user_send_sticker",
+        "user_send_link",
+        "user_send_business_card",
+        "anonymous_send_sticker",
+    }
 )
 
 _READERS: Mapping[str, Reader] = {
     "user_send_text": _sent,
+    "anonymous_send_text": _sent,
+    "anonymous_send_image": _sent,
+    "anonymous_send_file": _sent,
+    "anonymous_send_sticker": _sent,
     "user_send_image": _sent,
     "user_send_gif": _sent,
     "user_send_video": _sent,

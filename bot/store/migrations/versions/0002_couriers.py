@@ -87,3 +87,6 @@ def upgrade() -> None:
         )
         batch_op.add_column(sa.Column("leased_until", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("error", sa.String(length=200), nullable=True))
+        batch_op.create_index("ix_outbox_conversation_id_state", ["conversation_id", "state"])
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_subject"), ["subject"], unique=False)
