@@ -9,8 +9,9 @@ UV = uv
 run: setup           ## serve everything on this machine
 	@.venv/bin/motcua run
 
-demo: setup          ## print real conversations, then stop
+demo: setup          ## print real conversations, then on fake Telegram and Zalo, then stop
 	@.venv/bin/motcua demo
+	@.venv/bin/python -m tests.fakes demo
 
 setup: .venv/.ready nlu/.venv/.ready   ## environments, model, nothing twice
 	@nlu/.venv/bin/python -m nlu.train

@@ -3,7 +3,16 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
+from types import (
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+)
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError
@@ -25,6 +34,9 @@ from bot.message import (
     OfferedChoice,
     TextBlock,
 )
+
+_INSIDE = (FunctionType, MethodType, GeneratorType, CoroutineType, CodeType, FrameType)
+"""Types whose attributes lead into the interpreter."""
 
 Offer = Callable[[int, str, Choice], str]
 
@@ -48,11 +60,26 @@ class _File(RootModel[dict[str, Reply | str]]):
     pass
 
 
+class _Sandbox(SandboxedEnvironment):
+    """Jinja2's sandbox, which remembers what it found safe: that hangs on type and name alone."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ARG002
+        """Whether a template may read an attribute."""
+        if isinstance(obj, type):
+            return False
+        return _is_safe(type(obj), attr)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def _is_safe(kind: type, attr: str) -> bool:
+    return not attr.startswith("_") and not issubclass(kind, _INSIDE)
+
+
 class Replies:
     """All replies, compiled once; every name that a template uses must be given."""
 
     def __init__(self, folder: Path, knowledge: Knowledge) -> None:
-        self._jinja = SandboxedEnvironment(
+        self._jinja = _Sandbox(
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -60,7 +87,7 @@ class Replies:
         )
         self._jinja.filters.update(money=_money, day=_day, moment=_moment)
         self._jinja.globals.update(
-            word=self.line,
+            word=self._part,
             law=knowledge.law,
             words_for=knowledge.words_for,
             offices=knowledge.files.offices,
@@ -111,6 +138,12 @@ class Replies:
             token = offer(number, label, choice)
             offered.append(OfferedChoice(number=number, label=label, token=token))
         return ChoicesBlock(choices=tuple(offered))
+
+    def _part(self, reply: str, **facts: Any) -> str:
+        """A reply within another, which is trimmed as a whole."""
+        if facts:
+            return self._compiled[self.replies[reply].text].render(facts).strip()
+        return self.line(reply)
 
     def _render(self, template: str, facts: Mapping[str, Any]) -> str:
         text = self._compiled[template].render(facts)

@@ -1,8 +1,9 @@
 """What the assistant knows: dated, cited facts, loaded once from `data/knowledge/`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 from actions.knowledge.dated import (
@@ -61,13 +62,21 @@ class Knowledge:
         """Some conditions in Vietnamese words."""
         return labelled(when, self.files.when_labels, self.files.provinces)
 
+    @cached_property
+    def _provinces(self) -> Mapping[str, tuple[str, ...]]:
+        """How each province may be written, as words between spaces."""
+        return {
+            province: tuple(f" {spelt} " for spelt in _spelt(name.removeprefix(_CITY)))
+            for province, name in self.files.provinces.items()
+        }
+
     def province_in(self, text: str) -> str | None:
         """The province that a text names, where it names exactly one."""
         padded = f" {' '.join(words(normalize(text)))} "
         named = {
             province
-            for province, name in self.files.provinces.items()
-            if any(f" {spelt} " in padded for spelt in _spelt(name.removeprefix(_CITY)))
+            for province, spellings in self._provinces.items()
+            if any(spelt in padded for spelt in spellings)
         }
         return named.pop() if len(named) == 1 else None
 

@@ -5,6 +5,8 @@ import asyncio
 import signal
 import sys
 
+import uvloop
+
 from bot.commands.serve import cannot_listen, open_parts, serve, try_port
 from bot.gateway import Parts
 from bot.nlu_process import NluProcess, make_token
@@ -25,7 +27,7 @@ def main(_args: argparse.Namespace) -> int:
         print(cannot_listen(settings, error), file=sys.stderr)
         return 1
     try:
-        return asyncio.run(_run(open_parts(settings)))
+        return uvloop.run(_run(open_parts(settings)))
     except asyncio.CancelledError:
         return 128 + signal.SIGTERM
 

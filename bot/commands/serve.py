@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 
+import uvloop
 from aiohttp import web
 
 from bot.clock import system_clock
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(_args: argparse.Namespace) -> int:
     """Serves until it is stopped."""
     settings = load_settings()
-    return asyncio.run(serve(open_parts(settings)))
+    return uvloop.run(serve(open_parts(settings)))
 
 
 def open_parts(settings: Settings) -> Parts:

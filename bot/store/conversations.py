@@ -12,7 +12,7 @@ from actions.action import Memory
 from bot.message import Sender
 from bot.store import seal, unseal
 from bot.store.keys import KeysUnusable
-from bot.store.tables import ConversationRow, InboxRow, Moment
+from bot.store.tables import ConversationRow, InboxRow, Moment, plain
 
 _MEMORY = TypeAdapter(Memory)
 _CONTEXT = "conversations.memory"
@@ -55,6 +55,14 @@ _HELD = (
     select(ConversationRow)
     .where(ConversationRow.id == bindparam("id"), ConversationRow.fence == bindparam("fence"))
     .with_for_update()
+)
+_CONVERSATIONS = plain(ConversationRow)
+_RELEASE = (
+    update(_CONVERSATIONS)
+    .where(
+        _CONVERSATIONS.c.id == bindparam("held"), _CONVERSATIONS.c.fence == bindparam("its_fence")
+    )
+    .values(lease_owner=None, lease_until=None)
 )
 """Statements that every turn needs are built once: building them costs more than running them."""
 
@@ -139,11 +147,7 @@ def lock(session: Session, conversation_id: int) -> ConversationRow:
 
 def release(session: Session, held: Lease) -> None:
     """Gives the lease back, if it is still ours."""
-    session.execute(
-        update(ConversationRow)
-        .where(ConversationRow.id == held.conversation_id, ConversationRow.fence == held.fence)
-        .values(lease_owner=None, lease_until=None)
-    )
+    session.execute(_RELEASE, {"held": held.conversation_id, "its_fence": held.fence})
 
 
 def memory(session: Session, row: ConversationRow) -> Memory:

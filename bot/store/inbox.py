@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from bot.message import Message
 from bot.store import conversations, seal, unseal
 from bot.store.conversations import Lease
 from bot.store.keys import KeysUnusable
-from bot.store.tables import InboxRow
+from bot.store.tables import InboxRow, plain
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +31,15 @@ _FIRST_WAITING = (
     .order_by(*IN_ORDER)
     .limit(1)
 )
-_KNOWN = select(InboxRow.id).where(
-    InboxRow.channel == bindparam("channel"),
-    InboxRow.account == bindparam("account"),
-    InboxRow.external_id == bindparam("external_id"),
+_INBOX = plain(InboxRow)
+_IF_NEW = {
+    name: insert(_INBOX).on_conflict_do_nothing().returning(_INBOX.c.id)
+    for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+_DONE = (
+    update(_INBOX)
+    .where(_INBOX.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state=DONE, words=None, keep_until=None)
 )
 
 
@@ -61,50 +66,39 @@ def keep(
 
     A further part of an album puts off those that already wait, so that they stay together.
     """
-    if _known(session, message):
-        return False
     conversation = conversations.of(session, message.sender, office, now)
-    conversations.heard(conversation, now)
-    row = InboxRow(
-        conversation_id=conversation.id,
-        channel=message.sender.channel,
-        account=message.sender.account,
-        external_id=message.external_id,
-        position=message.position,
-        album=message.album,
-        words=seal(session, _MESSAGE.dump_json(message).decode(), _CONTEXT),
-        received_at=now,
-        ready_at=ready_at or now,
-        state=READY,
-        attempts=0,
-        keep_until=keep_until,
-    )
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:
+    row = {
+        "conversation_id": conversation.id,
+        "channel": message.sender.channel,
+        "account": message.sender.account,
+        "external_id": message.external_id,
+        "position": message.position,
+        "album": message.album,
+        "words": seal(session, _MESSAGE.dump_json(message).decode(), _CONTEXT),
+        "received_at": now,
+        "ready_at": ready_at or now,
+        "state": READY,
+        "attempts": 0,
+        "keep_until": keep_until,
+    }
+    if session.scalar(_IF_NEW[session.get_bind().dialect.name], row) is None:
         return False
+    conversations.heard(conversation, now)
     if message.album:
-        _put_off_album(session, row)
+        _put_off_album(session, conversation.id, message.album, ready_at or now)
     return True
 
 
-def _put_off_album(session: Session, row: InboxRow) -> None:
+def _put_off_album(session: Session, conversation_id: int, album: str, ready_at: datetime) -> None:
     session.execute(
         update(InboxRow)
         .where(
-            InboxRow.conversation_id == row.conversation_id,
-            InboxRow.album == row.album,
+            InboxRow.conversation_id == conversation_id,
+            InboxRow.album == album,
             InboxRow.state == READY,
         )
-        .values(ready_at=row.ready_at)
+        .values(ready_at=ready_at)
     )
-
-
-def _known(session: Session, message: Message) -> bool:
-    sender, external_id = message.sender, message.external_id
-    named = {"channel": sender.channel, "account": sender.account, "external_id": external_id}
-    return session.scalar(_KNOWN, named) is not None
 
 
 def next_waiting(session: Session, held: Lease, now: datetime) -> Waiting | None:
@@ -174,8 +168,7 @@ def _opened(session: Session, row: InboxRow) -> Waiting:
 
 def done(session: Session, waiting: Waiting) -> None:
     """Marks a message as answered and wipes its words."""
-    for row in _rows(session, waiting):
-        row.state, row.words, row.keep_until = DONE, None, None
+    session.execute(_DONE, {"ids": (waiting.inbox_id, *waiting.others)})
 
 
 def later(session: Session, waiting: Waiting, at: datetime, error: str) -> None:

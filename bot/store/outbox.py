@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from bot.message import BLOCKS, Block
 from bot.store import accounts, seal, unseal
 from bot.store.keys import KeysUnusable
-from bot.store.tables import ConversationRow, Moment, OutboxRow
+from bot.store.tables import ConversationRow, Moment, OutboxRow, plain
 
 _CONTEXT = "outbox.words"
 
@@ -36,16 +36,17 @@ _AFTER = (
     )
     .order_by(OutboxRow.id)
 )
+_OUTBOX = plain(OutboxRow)
 _SEEN = (
-    update(OutboxRow)
+    update(_OUTBOX)
     .where(
-        OutboxRow.conversation_id == bindparam("conversation"),
-        OutboxRow.id <= bindparam("row"),
-        OutboxRow.state == READY,
+        _OUTBOX.c.conversation_id == bindparam("conversation"),
+        _OUTBOX.c.id <= bindparam("row"),
+        _OUTBOX.c.state == READY,
     )
     .values(state=SENT, sent_at=bindparam("now", type_=Moment()))
-    .execution_options(synchronize_session=False)
 )
+_PUT = insert(_OUTBOX)
 
 
 @dataclass(frozen=True)
@@ -96,19 +97,19 @@ def put(
     turn_id: int | None = None,
 ) -> None:
     """Puts one reply into the outbox; it leaves only after this transaction is kept."""
-    session.add(
-        OutboxRow(
-            conversation_id=conversation_id,
-            turn_id=turn_id,
-            kind=kind,
-            words=seal(session, BLOCKS.dump_json(tuple(blocks)).decode(), _CONTEXT),
-            keep_until=keep_until,
-            created_at=now,
-            ready_at=now,
-            state=READY,
-        )
+    session.execute(
+        _PUT,
+        {
+            "conversation_id": conversation_id,
+            "turn_id": turn_id,
+            "kind": kind,
+            "words": seal(session, BLOCKS.dump_json(tuple(blocks)).decode(), _CONTEXT),
+            "keep_until": keep_until,
+            "created_at": now,
+            "ready_at": now,
+            "state": READY,
+        },
     )
-    session.flush()
 
 
 def newest(session: Session) -> int:

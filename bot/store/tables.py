@@ -1,7 +1,7 @@
 """Every table. Personal words stand only in sealed columns, beside a `keep_until`."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     UniqueConstraint,
 )
+from sqlalchemy import Table as SqlTable
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator
 
@@ -56,6 +57,11 @@ class Table(DeclarativeBase):
         str: String(200),
         dict[str, Any]: JSON,
     }
+
+
+def plain(table: type[Table]) -> SqlTable:
+    """A table for statements that give and take values rather than objects, which cost less."""
+    return cast("SqlTable", table.__table__)
 
 
 class ConversationRow(Table):

@@ -4,14 +4,15 @@ import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from bot.store import seal, unseal
 from bot.store.keys import KeysUnusable
-from bot.store.tables import InboxRow, TurnRow
+from bot.store.tables import InboxRow, TurnRow, plain
 
 _CONTEXT = "turns.said"
+_KEEP = insert(plain(TurnRow)).returning(plain(TurnRow).c.id)
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,20 @@ def keep(
     keep_until: datetime,
 ) -> int:
     """Keeps one turn and gives its id; `said` is None where the words must not be kept."""
-    row = TurnRow(
-        conversation_id=conversation_id,
-        inbox_id=inbox_id,
-        said=seal(session, said, _CONTEXT) if said is not None else None,
-        keep_until=keep_until if said is not None else None,
-        intent=intent,
-        result=result,
-        at=now,
+    kept: int | None = session.scalar(
+        _KEEP,
+        {
+            "conversation_id": conversation_id,
+            "inbox_id": inbox_id,
+            "said": seal(session, said, _CONTEXT) if said is not None else None,
+            "keep_until": keep_until if said is not None else None,
+            "intent": intent,
+            "result": result,
+            "at": now,
+        },
     )
-    session.add(row)
-    session.flush()
-    return row.id
+    assert kept is not None
+    return kept
 
 
 def said_in(session: Session, conversation_id: int) -> list[Said]:

@@ -62,6 +62,8 @@ class Call:
     raw: bytes
     at: datetime
     status: int = 0
+    line: str = ""
+    """The verb and the path, as they came."""
 
     def told(self) -> dict[str, Any]:
         """The call as JSON can hold it."""
@@ -156,7 +158,8 @@ class Platform:
         """Notes a call, lets the faults have their way, and does it."""
         raw = await request.read()
         fields = await parsed(request, raw)
-        call = Call(method, fields, dict(request.headers), raw, self.clock.now)
+        line = f"{request.method} {request.path}"
+        call = Call(method, fields, dict(request.headers), raw, self.clock.now, line=line)
         self.calls.append(call)
         fault = self._fault_for(method)
         if fault.drop:

@@ -216,13 +216,15 @@ class WebChat:
         await response.write(_event("bye", {}))
 
     async def _rows(self, sender: Sender, after: int) -> list[Outgoing]:
+        """What a person gets after a row; what they have by then is sent."""
+        known = self.streams.conversation_of(sender.person)
         try:
             conversation, rows = await self._store.run_light(
-                _after, sender, after, self._reception.clock()
+                _after, sender, known, after, self._reception.clock()
             )
         except StoreUnavailable:
             return []
-        if conversation is not None:
+        if conversation is not None and known is None:
             self.streams.belongs(sender.person, conversation)
         return rows
 
@@ -298,14 +300,15 @@ def _file(session: Session, sender: Sender, file_id: int) -> StoredFile:
 
 
 def _after(
-    session: Session, sender: Sender, row_id: int, now: datetime
+    session: Session, sender: Sender, conversation_id: int | None, row_id: int, now: datetime
 ) -> tuple[int | None, list[Outgoing]]:
-    """What a person gets after a row; what they have by then is sent."""
-    conversation = conversations.find(session, sender)
-    if conversation is None:
-        return None, []
-    outbox.seen_up_to(session, conversation.id, row_id, now)
-    return conversation.id, outbox.after(session, conversation.id, row_id)
+    if conversation_id is None:
+        conversation = conversations.find(session, sender)
+        if conversation is None:
+            return None, []
+        conversation_id = conversation.id
+    outbox.seen_up_to(session, conversation_id, row_id, now)
+    return conversation_id, outbox.after(session, conversation_id, row_id)
 
 
 def _history(session: Session, sender: Sender) -> tuple[list[dict[str, Any]], int]:

@@ -42,6 +42,7 @@ class Streams:
         self._store = store
         self._listening: dict[str, list[Listener]] = defaultdict(list)
         self._people: dict[int, str] = {}
+        self._conversations: dict[str, int] = {}
         self._closing = False
 
     @contextmanager
@@ -59,11 +60,16 @@ class Streams:
             mine.remove(listener)
             if not mine:
                 del self._listening[person]
-                self._people = {c: p for c, p in self._people.items() if p != person}
+                self._people.pop(self._conversations.pop(person, 0), None)
 
     def belongs(self, person: str, conversation_id: int) -> None:
         """Tells which conversation is a listening person's."""
         self._people[conversation_id] = person
+        self._conversations[person] = conversation_id
+
+    def conversation_of(self, person: str) -> int | None:
+        """The conversation of a listening person, where it is known."""
+        return self._conversations.get(person)
 
     def wake_person(self, person: str) -> None:
         """Lets a person's streams look again."""
@@ -73,7 +79,7 @@ class Streams:
     def kept(self, person: str) -> None:
         """Lets a person's streams look once it may have become known whose conversation is theirs:
         with their first message."""
-        if person in self._listening and person not in self._people.values():
+        if person not in self._conversations:
             self.wake_person(person)
 
     def turn_taken(self, held: Lease) -> None:
