@@ -12,8 +12,8 @@ from aiohttp import web
 
 from bot import channels
 from bot.message import Block
+from bot.pace import Pace
 from bot.reception import Reception
-from bot.store.accounts import Pace
 
 __all__ = [
     "Channel",

@@ -109,7 +109,7 @@ class NluProcess:
             cwd=CHECKOUT,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C is for the gateway, which stops nlu after the last turn
+            start_new_session=True,  # Ctrl-C is for the gateway, which stops nlu last
         )
 
     async def _wait_until_ready(self, nlu: Nlu) -> None:

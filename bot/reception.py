@@ -121,7 +121,7 @@ class Reception:
 
 
 def _heard_from(session: Session, sender: Sender, office: str, now: datetime) -> None:
-    conversations.heard(conversations.of(session, sender, office, now), now)
+    conversations.heard(session, conversations.id_of(session, sender, office, now), now)
 
 
 def _out_of_reach(session: Session, sender: Sender, now: datetime) -> None:

@@ -184,13 +184,12 @@ def _keep(
         until,
     )
 
-    def offer(number: int, label: str, choice: Choice) -> str:
-        return choices.offer(
-            session, conversation.id, turn_id, number, label, choice.press, now, once=choice.once
-        )
-
-    facts = house.facts(conversation.office, now)
-    worded = tuple(house.replies.word(reply, facts, offer) for reply in outcome.says)
+    facts, offered = (
+        house.facts(conversation.office, now),
+        choices.offers(conversation.id, turn_id, now),
+    )
+    worded = tuple(house.replies.word(reply, facts, offered.offer) for reply in outcome.says)
+    choices.keep(session, offered)
     for blocks in worded:
         outbox.put(session, conversation.id, blocks, now, until, turn_id=turn_id)
     conversations.remember(session, conversation, outcome.remember, until)

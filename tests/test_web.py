@@ -412,7 +412,7 @@ async def test_an_unknown_and_a_foreign_button_get_a_polite_reply(
 
 async def test_too_many_messages_wait_a_minute(parts: Parts, store: Store) -> None:
     settings = parts.settings.model_copy(update={"messages_per_minute": 3})
-    app = create_app(assemble(settings, parts.house, store, parts.clock))
+    app = create_app(assemble(settings, parts.house, store, Clock()))
     async with running(app) as url, Visitor(url) as visitor, Visitor(url) as another:
         assert [(await visitor.send("chào"))[0] for _ in range(3)] == [202, 202, 202]
         status, body = await visitor.send("chào")
@@ -424,7 +424,7 @@ async def test_too_many_messages_wait_a_minute(parts: Parts, store: Store) -> No
 
 async def test_new_cookies_do_not_help_who_sends_too_many(parts: Parts, store: Store) -> None:
     settings = parts.settings.model_copy(update={"messages_per_minute": 1})
-    app = create_app(assemble(settings, parts.house, store, parts.clock))
+    app = create_app(assemble(settings, parts.house, store, Clock()))
     statuses = []
     async with running(app) as url:
         for _ in range(11):
@@ -437,9 +437,7 @@ async def test_behind_a_proxy_each_address_has_its_own_limit(parts: Parts) -> No
     more = {"messages_per_minute": 1, "behind_proxy": True}
     settings = parts.settings.model_copy(update=more)
     statuses = []
-    async with running(
-        create_app(assemble(settings, parts.house, parts.store, parts.clock))
-    ) as url:
+    async with running(create_app(assemble(settings, parts.house, parts.store, Clock()))) as url:
         for n in range(11):
             async with Visitor(url) as visitor:
                 message = {"id": "message-1", "text": "chào"}
@@ -454,9 +452,7 @@ async def test_behind_a_proxy_each_address_has_its_own_limit(parts: Parts) -> No
 async def test_without_a_proxy_nobody_chooses_their_own_address(parts: Parts) -> None:
     settings = parts.settings.model_copy(update={"messages_per_minute": 1})
     statuses = []
-    async with running(
-        create_app(assemble(settings, parts.house, parts.store, parts.clock))
-    ) as url:
+    async with running(create_app(assemble(settings, parts.house, parts.store, Clock()))) as url:
         for n in range(11):
             async with Visitor(url) as visitor:
                 message = {"id": "message-1", "text": "chào"}

@@ -1,57 +1,19 @@
 """Accounts of ours on platforms: their secrets, how fast they may send, and what troubles them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from bot.pace import Pace
 from bot.store import seal, unseal
 from bot.store.tables import AccountRow
 
 _SECRETS = TypeAdapter(dict[str, str])
 _CONTEXT = "accounts.secrets"
-
-
-@dataclass(frozen=True)
-class Rate:
-    """So many a second, of which so many may go at once (the generic cell rate algorithm)."""
-
-    per_second: float
-    burst: int = 1
-
-    def latest(self, now: datetime) -> datetime:
-        """The latest `next_send_at` with which one may go now."""
-        return now + timedelta(seconds=(self.burst - 1) / self.per_second)
-
-    def step(self, next_send_at: datetime | None, now: datetime) -> datetime:
-        """The next `next_send_at` after one has gone."""
-        first = max(next_send_at, now) if next_send_at else now
-        return first + timedelta(seconds=1 / self.per_second)
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast a platform may be written to: messages a second, in all and to one person, each
-    with the number that may go at once."""
-
-    account_per_second: float
-    account_burst: int
-    person_per_second: float
-    person_burst: int
-
-    @property
-    def account(self) -> Rate:
-        """The rate for all people together."""
-        return Rate(self.account_per_second, self.account_burst)
-
-    @property
-    def person(self) -> Rate:
-        """The rate for one person."""
-        return Rate(self.person_per_second, self.person_burst)
 
 
 def of(session: Session, channel: str, account: str) -> AccountRow:
@@ -79,8 +41,7 @@ def paced(
     """The account, if it may send one more now."""
     row = of(session, channel, account)
     waits = row.ready_at is not None and row.ready_at > now
-    too_fast = row.next_send_at is not None and row.next_send_at > pace.account.latest(now)
-    return None if waits or too_fast else row
+    return row if not waits and pace.account.allows(row.next_send_at, now) else None
 
 
 def pause(session: Session, channel: str, account: str, until: datetime) -> None:

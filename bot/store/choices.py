@@ -2,53 +2,72 @@
 
 import re
 import secrets
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from actions.action import Press
-from bot.store.tables import ChoiceRow, TurnRow
+from actions.action import Choice, Press
+from bot.store.tables import ChoiceRow, TurnRow, plain
 from nlu.text import fold
 
 _PRESS = TypeAdapter(Press)
 _KEPT = timedelta(days=7)
 _TOKEN_BYTES = 12
 _TYPED = "#b1."
+_KEEP = insert(plain(ChoiceRow))
+_OFFERED_LAST = select(ChoiceRow).where(
+    ChoiceRow.turn_id
+    == select(func.max(TurnRow.id))
+    .where(TurnRow.conversation_id == bindparam("conversation"))
+    .scalar_subquery()
+)
 
 
 class ChoiceGone(Exception):  # noqa: N818 - a fact, not a failure
     """The token is unknown, somebody else's, too old, or was used and works only once."""
 
 
-def offer(
-    session: Session,
-    conversation_id: int,
-    turn_id: int,
-    number: int,
-    label: str,
-    press: Press,
-    now: datetime,
-    *,
-    once: bool,
-) -> str:
-    """Keeps one choice and gives its token."""
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
-    session.add(
-        ChoiceRow(
-            token=token,
-            conversation_id=conversation_id,
-            turn_id=turn_id,
-            number=number,
-            label=label,
-            press=_PRESS.dump_python(press, mode="json"),
-            once=once,
-            expires_at=now + _KEPT,
+@dataclass
+class Offers:
+    """The choices that one turn offers; they are kept together."""
+
+    conversation_id: int
+    turn_id: int
+    expires_at: datetime
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def offer(self, number: int, label: str, choice: Choice) -> str:
+        """Notes one choice and gives its token."""
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        self.rows.append(
+            {
+                "token": token,
+                "conversation_id": self.conversation_id,
+                "turn_id": self.turn_id,
+                "number": number,
+                "label": label,
+                "press": _PRESS.dump_python(choice.press, mode="json"),
+                "once": choice.once,
+                "expires_at": self.expires_at,
+            }
         )
-    )
-    return token
+        return token
+
+
+def offers(conversation_id: int, turn_id: int, now: datetime) -> Offers:
+    """The choices of a turn, none yet."""
+    return Offers(conversation_id, turn_id, now + _KEPT)
+
+
+def keep(session: Session, offered: Offers) -> None:
+    """Keeps what a turn offers."""
+    if offered.rows:
+        session.execute(_KEEP, offered.rows)
 
 
 def press(session: Session, conversation_id: int, token: str, now: datetime) -> tuple[Press, str]:
@@ -75,13 +94,8 @@ def press_typed(
     session: Session, conversation_id: int, typed: str, now: datetime
 ) -> tuple[Press, str] | None:
     """What a typed number or label means, if the last turn offered that choice."""
-    last_turn = (
-        select(func.max(TurnRow.id))
-        .where(TurnRow.conversation_id == conversation_id)
-        .scalar_subquery()
-    )
     wanted = fold(typed)
-    for row in session.scalars(select(ChoiceRow).where(ChoiceRow.turn_id == last_turn)):
+    for row in session.scalars(_OFFERED_LAST, {"conversation": conversation_id}):
         if wanted in {str(row.number), _folded(row.label)}:
             return _use(row, now)
     return None

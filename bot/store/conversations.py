@@ -39,7 +39,7 @@ def _ready_and_free() -> Select[ConversationRow]:
             first_waiting,
             or_(ConversationRow.lease_until.is_(None), ConversationRow.lease_until < now),
         )
-        .order_by(InboxRow.id)
+        .order_by(InboxRow.ready_at, InboxRow.id)
         .limit(bindparam("most", type_=Integer()))
         .with_for_update(skip_locked=True, of=ConversationRow)
     )
@@ -57,6 +57,16 @@ _HELD = (
     .with_for_update()
 )
 _CONVERSATIONS = plain(ConversationRow)
+_ID_BY_SENDER = select(_CONVERSATIONS.c.id).where(
+    _CONVERSATIONS.c.channel == bindparam("channel"),
+    _CONVERSATIONS.c.account == bindparam("account"),
+    _CONVERSATIONS.c.person == bindparam("person"),
+)
+_HEARD = (
+    update(_CONVERSATIONS)
+    .where(_CONVERSATIONS.c.id == bindparam("conversation"))
+    .values(heard_at=bindparam("now", type_=Moment()), out_of_reach_since=None)
+)
 _RELEASE = (
     update(_CONVERSATIONS)
     .where(
@@ -101,9 +111,15 @@ def of(session: Session, sender: Sender, office: str, now: datetime) -> Conversa
     return row
 
 
-def heard(row: ConversationRow, now: datetime) -> None:
+def id_of(session: Session, sender: Sender, office: str, now: datetime) -> int:
+    """The id of that person's conversation, made when they write for the first time."""
+    found: int | None = session.scalar(_ID_BY_SENDER, asdict(sender))
+    return found if found is not None else of(session, sender, office, now).id
+
+
+def heard(session: Session, conversation_id: int, now: datetime) -> None:
     """The person gave a sign: they can be written to."""
-    row.heard_at, row.out_of_reach_since = now, None
+    session.execute(_HEARD, {"conversation": conversation_id, "now": now})
 
 
 def find(session: Session, sender: Sender) -> ConversationRow | None:

@@ -66,9 +66,9 @@ def keep(
 
     A further part of an album puts off those that already wait, so that they stay together.
     """
-    conversation = conversations.of(session, message.sender, office, now)
+    conversation_id = conversations.id_of(session, message.sender, office, now)
     row = {
-        "conversation_id": conversation.id,
+        "conversation_id": conversation_id,
         "channel": message.sender.channel,
         "account": message.sender.account,
         "external_id": message.external_id,
@@ -83,9 +83,9 @@ def keep(
     }
     if session.scalar(_IF_NEW[session.get_bind().dialect.name], row) is None:
         return False
-    conversations.heard(conversation, now)
+    conversations.heard(session, conversation_id, now)
     if message.album:
-        _put_off_album(session, conversation.id, message.album, ready_at or now)
+        _put_off_album(session, conversation_id, message.album, ready_at or now)
     return True
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from bot.message import BLOCKS, Block
+from bot.pace import Pace
 from bot.store import accounts, seal, unseal
 from bot.store.keys import KeysUnusable
 from bot.store.tables import ConversationRow, Moment, OutboxRow, plain
@@ -175,7 +176,7 @@ def take(
     session: Session,
     channel: str,
     account: str,
-    pace: accounts.Pace,
+    pace: Pace,
     now: datetime,
     length: timedelta,
 ) -> Letter | None:
@@ -208,7 +209,7 @@ def take(
 
 
 def _first(
-    session: Session, channel: str, account: str, now: datetime, pace: accounts.Pace
+    session: Session, channel: str, account: str, now: datetime, pace: Pace
 ) -> OutboxRow | None:
     earlier = aliased(OutboxRow)
     waits_behind = (

@@ -94,6 +94,7 @@ class InboxRow(Table):
     __table_args__ = (
         UniqueConstraint("channel", "account", "external_id"),
         Index("ix_inbox_state_ready_at", "state", "ready_at"),
+        Index("ix_inbox_conversation_id_state", "conversation_id", "state"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -210,7 +210,7 @@ def _put(
     kind: str,
 ) -> None:
     conversation = conversations.of(session, sender, parts.settings.office, now)
-    conversations.heard(conversation, now)
+    conversations.heard(session, conversation.id, now)
     session.flush()
     until_ = parts.house.words_until(now)
     outbox.put(session, conversation.id, blocks, now, until_, kind=kind)

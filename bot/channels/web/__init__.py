@@ -14,13 +14,11 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bot.channels.web.streams import Listener, Streams
 from bot.message import Message, Sender
+from bot.pace import Limiter, Rate
 from bot.reception import Reception
 from bot.store import Session, StoreUnavailable, conversations, files, inbox, outbox, turns
 from bot.store.files import FileMissing, StoredFile
@@ -89,10 +87,8 @@ class WebChat:
         self._kept = timedelta(days=settings.words_days)
         self._public_url = settings.public_url
         self._behind_proxy = settings.behind_proxy
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        per_minute = settings.messages_per_minute
-        self._per_person = RateLimitItemPerMinute(per_minute)
-        self._per_address = RateLimitItemPerMinute(per_minute * _ADDRESS_FACTOR)
+        self._per_person = _a_minute(settings.messages_per_minute)
+        self._per_address = _a_minute(settings.messages_per_minute * _ADDRESS_FACTOR)
         self._page = Environment(
             loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined
         ).get_template("chat.html")
@@ -144,7 +140,7 @@ class WebChat:
     async def message(self, request: web.Request) -> web.Response:
         """Takes one message: 202 only once it is kept."""
         try:
-            person = await self._allowed(request)
+            person = self._allowed(request)
             sent = await _read(request)
             message = Message(
                 self._sender(person),
@@ -228,13 +224,13 @@ class WebChat:
             self.streams.belongs(sender.person, conversation)
         return rows
 
-    async def _allowed(self, request: web.Request) -> str:
+    def _allowed(self, request: web.Request) -> str:
         person = _person(request)
         if person is None or not self._same_origin(request):
             raise Refusal(403, "not_from_our_page", "chat_not_readable")
         address = self._address(request)
-        within = await self._limiter.hit(self._per_address, "address", address)
-        if not within or not await self._limiter.hit(self._per_person, "person", person):
+        now = self._reception.clock()
+        if not (self._per_address.allows(address, now) and self._per_person.allows(person, now)):
             raise Refusal(429, "too_many", "chat_too_many")
         return person
 
@@ -259,6 +255,10 @@ class WebChat:
 
     async def _close(self, _app: web.Application) -> None:
         self.streams.close()
+
+
+def _a_minute(number: int) -> Limiter:
+    return Limiter(Rate(number / 60, number))
 
 
 async def _read(request: web.Request) -> _Sent:

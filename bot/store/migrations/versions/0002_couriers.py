@@ -74,6 +74,7 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("position", sa.BigInteger(), nullable=False, server_default="0")
         )
+        batch_op.create_index("ix_inbox_conversation_id_state", ["conversation_id", "state"])
         batch_op.add_column(sa.Column("album", sa.String(length=200), nullable=True))
 
     with op.batch_alter_table("jobs", schema=None) as batch_op:
