@@ -148,7 +148,7 @@ def _of_situations(files: Files) -> Iterator[str]:
 def _of_file(path: Path) -> Iterator[str]:
     """The sentences of a file; only training judges the rest of it."""
     try:
-        content = YAML(typ="safe", pure=True).load(path)
+        content = YAML(typ="safe").load(path)
     except (UnicodeDecodeError, YAMLError) as error:
         raise BadData([Problem(path.name, "", f"is not YAML: {error}")]) from error
     for part in ("examples", "topics"):

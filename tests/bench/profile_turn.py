@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from bot.channels import web
 from bot.clock import system_clock
@@ -56,17 +56,24 @@ class TimedStore(Store):
 
     async def run(self, work: Any, *args: Any, **kwargs: Any) -> Any:
         """As the store does it."""
+        return await self._asked(self.engine, work, *args, **kwargs)
+
+    async def run_light(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        """As the store does it."""
+        return await self._asked(self._light, work, *args, **kwargs)
+
+    async def _asked(self, engine: Engine, work: Any, *args: Any, **kwargs: Any) -> Any:
         asked, loop = time.perf_counter(), asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, lambda: self._noted(asked, work, *args, **kwargs)
+            self._threads, lambda: self._noted(asked, engine, work, *args, **kwargs)
         )
 
-    def _noted(self, asked: float, work: Any, *args: Any, **kwargs: Any) -> Any:
+    def _noted(self, asked: float, engine: Engine, work: Any, *args: Any, **kwargs: Any) -> Any:
         name = f"{work.__module__.removeprefix('bot.')}.{work.__name__}"
         self._call = call = Call(name, _ms_since(asked))
         started = time.perf_counter()
         try:
-            return self.run_here(work, *args, **kwargs)
+            return self._run(engine, work, *args, **kwargs)
         finally:
             call.python = _ms_since(started) - call.sql - call.commit
             self.calls.append(call)
