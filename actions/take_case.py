@@ -115,6 +115,9 @@ class TakeCase:
         contact = asked.attached(AttachmentKind.CONTACT)
         if place and form.step is Step.WHERE:
             return self._answered(asked, form, _coordinates(place))
+        if place and _ORDER.index(form.step) > _ORDER.index(Step.WHERE):
+            placed = {**form.answers, Step.WHERE.value: _coordinates(place)}
+            return self.ask(asked, replace(form, answers=placed), "location_added")
         if contact and contact.own and contact.phone and form.step is Step.CONTACT:
             return self._answered(asked, form, contact.phone)
         if contact and form.step is Step.CONTACT:

@@ -284,10 +284,18 @@ async def test_a_place_with_a_name_is_told_by_it(lan: Messenger) -> None:
     assert turn.outcome.remember.form.answers["where"] == "Chợ Ví Dụ (20.84490, 106.68810)"
 
 
-@pytest.mark.parametrize("step", ["consent", "when", "name", "summary"])
-async def test_a_place_elsewhere_in_a_form_answers_nothing(lan: Messenger, step: str) -> None:
+@pytest.mark.parametrize("step", ["when", "name", "summary"])
+async def test_a_place_that_comes_late_is_taken_all_the_same(lan: Messenger, step: str) -> None:
     await lan.says(STORY)
-    before = (await lan.goes_to(step)).outcome.remember.form
+    await lan.goes_to(step)
+    turn = await lan.brings(PLACE)
+    form = turn.outcome.remember.form
+    assert (form.step, form.answers["where"]) == (step, "20.84490, 106.68810")
+    assert lan.house.replies.line("location_added") in words(turn)
+
+
+async def test_a_place_before_its_question_answers_nothing(lan: Messenger) -> None:
+    before = (await lan.says(STORY)).outcome.remember.form
     turn = await lan.brings(PLACE)
     assert turn.outcome.remember.form == before
     assert lan.house.replies.line("answer_in_words") in words(turn)
