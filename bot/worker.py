@@ -65,6 +65,8 @@ class Worker:
             task = asyncio.create_task(self._take_turns(held, waiting))
             self._under_way.add(task)
             task.add_done_callback(self._done)
+        if len(found) == free:
+            self.wake.set()
 
     def _done(self, task: asyncio.Task[list[Turn]]) -> None:
         if len(self._under_way) == _AT_ONCE:

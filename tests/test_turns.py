@@ -1,12 +1,16 @@
 """Whole turns: what a citizen says, what comes back, and what is kept."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from actions.action import Result
+from bot import worker as worker_module
 from bot.store import Session, cases
+from bot.store.conversations import Lease
 from bot.store.tables import CaseRow, ConversationRow, InboxRow, OutboxRow, TurnRow
 from tests.conftest import Citizen, case_code, words
 from tests.fakes.nlu import FakeNlu
@@ -726,3 +730,28 @@ async def test_disguised_letters_are_heard_without_nlu(
 ) -> None:
     fake_nlu.fails = "broken"
     assert (await citizen.says(text)).outcome.result is Result.EMERGENCY
+
+
+async def test_many_conversations_are_taken_without_waiting_for_the_next_poll(
+    citizen: Citizen, fake_nlu: FakeNlu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_IDLE_SECONDS", 60.0)
+    fake_nlu.knows("chào", "greet")
+    people = [replace(citizen, name=f"person-{number}") for number in range(30)]
+    for person in people:
+        await person.sends("chào")
+    all_taken = asyncio.Event()
+    taken: list[int] = []
+
+    def count(held: Lease) -> None:
+        taken.append(held.conversation_id)
+        if len(taken) == len(people):
+            all_taken.set()
+
+    citizen.worker.on_turn.append(count)
+    working = asyncio.create_task(citizen.worker.run())
+    async with asyncio.timeout(20):
+        await all_taken.wait()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert len(set(taken)) == len(people)
