@@ -10,6 +10,9 @@ from actions.cases import CaseCode, CaseKind, Report
 from actions.knowledge import Citation, Seen, Source
 from actions.knowledge.model import Conclusion, Facet, Office
 
+MOST_FILES = 10
+"""How many files go with a case."""
+
 
 class Result(StrEnum):
     """What became of a message, as checks outside the project read it."""
@@ -180,9 +183,9 @@ class Asked:
         """What is told with this message, with the files that came without a word just before."""
         before, text = self.memory.draft or Draft("", self.now), self.text.strip()
         if not text:
-            return replace(before, files=(*before.files, *self.files))
+            return replace(before, files=(*before.files, *self.files)[:MOST_FILES])
         earlier = () if before.text else before.files
-        return Draft(text, self.now, (*earlier, *self.files))
+        return Draft(text, self.now, (*earlier, *self.files)[:MOST_FILES])
 
     def attached(self, kind: AttachmentKind) -> Attachment | None:
         """The first attachment of a kind."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from actions.action import (
+    MOST_FILES,
     Asked,
     Attachment,
     AttachmentKind,
@@ -27,7 +28,6 @@ from actions.triage import Ears, Heard
 
 _ORDER = tuple(Step)
 _LONGEST = 4000
-_MOST_FILES = 10
 _SHORTEST_STORY = 5
 
 YES, NO, SKIP, KEEP, SEND, AGAIN, CANCEL = "yes", "no", "skip", "keep", "send", "again", "cancel"
@@ -95,9 +95,9 @@ class TakeCase:
         form = asked.memory.form
         assert form is not None
         files = (*form.files, *asked.files)
-        form = replace(form, files=files[:_MOST_FILES])
+        form = replace(form, files=files[:MOST_FILES])
         if asked.attachments and not asked.text.strip():
-            return self._attached(asked, form, all_kept=len(files) <= _MOST_FILES)
+            return self._attached(asked, form, all_kept=len(files) <= MOST_FILES)
         value = asked.press.value if asked.press else self._said(asked, form)
         if value in {CANCEL, NO}:
             return self.cancel(asked)
@@ -145,7 +145,7 @@ class TakeCase:
         form = asked.memory.form
         if form is None:
             return None
-        form = replace(form, files=(*form.files, *asked.files)[:_MOST_FILES])
+        form = replace(form, files=(*form.files, *asked.files)[:MOST_FILES])
         if form.step is not Step.WHAT or form.draft or asked.press:
             return form
         return replace(form, draft=asked.text)

@@ -13,9 +13,13 @@ def system_clock() -> datetime:
 
 
 async def rest(wake: asyncio.Event, seconds: float) -> None:
-    """Waits until woken, or for so long."""
+    """Waits until woken, or for so long.
+
+    Not by `wait_for`, which Python 3.11 lets swallow a cancellation that comes just after the wake.
+    """
     try:
-        await asyncio.wait_for(wake.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await wake.wait()
     except TimeoutError:
         return
     wake.clear()

@@ -37,13 +37,15 @@ _HOLD = timedelta(seconds=60)
 _SEND_SECONDS = 30.0
 _RECORD_TRIES = 10
 _AT_ONCE = 16
+_FETCHES_AT_ONCE = 4
 _IDLE_SECONDS = 1.0
 _LONGEST_BACK_OFF = 600.0
 _LONGEST_REASON = 200
 
 
 class Courier:
-    """Carries the letters of one account; a slow person does not hold back another."""
+    """Carries the letters of one account; a slow person does not hold back another, and slow files
+    do not hold back letters."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Courier:
         self._clock = clock
         self._jitter = jitter
         self._under_way: set[asyncio.Task[None]] = set()
+        self._fetching = 0
         self.wake = asyncio.Event()
 
     def turn_taken(self, held: Lease) -> None:
@@ -112,13 +115,19 @@ class Courier:
         name, account = self._messenger.name, self._messenger.account
         outbox.give_back(session, name, account, now)
         letter = outbox.take(session, name, account, self._messenger.pace, now, _HOLD)
-        return letter or files.take_wanted(session, name, account, now, _HOLD)
+        if letter is not None or self._fetching >= _FETCHES_AT_ONCE:
+            return letter
+        return files.take_wanted(session, name, account, now, _HOLD)
 
     async def _do(self, errand: Letter | WantedFile) -> None:
         if isinstance(errand, Letter):
             await self._carry(errand)
-        else:
+            return
+        self._fetching += 1
+        try:
             await self._fetch(errand)
+        finally:
+            self._fetching -= 1
 
     async def _carry(self, letter: Letter) -> None:
         try:

@@ -6,12 +6,14 @@ from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from types import (
+    AsyncGeneratorType,
     CodeType,
     CoroutineType,
     FrameType,
     FunctionType,
     GeneratorType,
     MethodType,
+    TracebackType,
 )
 from typing import Any
 
@@ -35,7 +37,16 @@ from bot.message import (
     TextBlock,
 )
 
-_INSIDE = (FunctionType, MethodType, GeneratorType, CoroutineType, CodeType, FrameType)
+_INSIDE = (
+    AsyncGeneratorType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    TracebackType,
+)
 """Types whose attributes lead into the interpreter."""
 
 Offer = Callable[[int, str, Choice], str]

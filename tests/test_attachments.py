@@ -232,6 +232,14 @@ async def test_the_first_ten_files_go_with_a_case_and_nobody_is_told_that_more_d
     assert await lan.files_of(await lan.presses("Gửi")) == [f"anh-{n}.jpg" for n in range(10)]
 
 
+async def test_no_more_files_are_kept_aside_than_go_with_a_case(lan: Messenger) -> None:
+    for album in range(3):
+        turn = await lan.brings(*(photo(6 * album + number) for number in range(6)))
+    draft = turn.outcome.remember.draft
+    assert draft is not None
+    assert draft.files == tuple(map(photo, range(10)))
+
+
 @pytest.mark.parametrize("how", ["hủy", "Không đồng ý"])
 async def test_nothing_of_a_dropped_forms_files_stays(lan: Messenger, how: str) -> None:
     await lan.brings(photo(), text=STORY)

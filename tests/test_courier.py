@@ -44,12 +44,14 @@ from bot.store import (
     jobs,
     outbox,
     retention,
+    seal,
 )
 from bot.store.files import FileMissing, StoredFile
 from bot.store.keys import KeyRing
 from bot.store.outbox import NOTICE, REPLY
 from bot.store.tables import AccountRow, AuditRow, ConversationRow, FileRow, OutboxRow
 from tests.conftest import Clock
+from tests.fakes.visitor import until
 
 OFFICE = "ubnd_phuong_vi_du"
 HOLD = timedelta(seconds=60)
@@ -730,6 +732,18 @@ async def test_a_letter_whose_words_were_wiped_is_dropped_and_the_next_one_goes(
     assert (post.state(row), post.row(row).error) == ("dropped", "no words left")
 
 
+async def test_a_letter_of_a_version_that_nobody_here_reads_holds_no_other(post: Post) -> None:
+    def of_another_version(session: Session, row_id: int) -> None:
+        words = seal(session, '[{"type": "hologram", "text": "một"}]', "outbox.words")
+        session.execute(update(OutboxRow).where(OutboxRow.id == row_id).values(words=words))
+
+    row = post.puts("lan", "một")
+    post.store.run_here(of_another_version, row)
+    post.puts("lan", "hai")
+    assert await post.goes() == ["hai"]
+    assert post.state(row) == "dead"
+
+
 async def test_a_letter_erased_between_its_parts_is_dropped(post: Post) -> None:
     row = post.puts("lan", "một", "hai")
     assert await post.courier.run_once()
@@ -746,7 +760,7 @@ async def test_a_letter_past_its_retention_is_dropped(post: Post) -> None:
     assert post.state(row) == "dropped"
 
 
-async def test_with_wrong_keys_letters_are_dropped_and_no_others_are_held(
+async def test_with_wrong_keys_letters_are_shown_and_no_others_are_held(
     post: Post, keys: KeyRing
 ) -> None:
     url = post.store.engine.url.render_as_string(hide_password=False)
@@ -755,7 +769,10 @@ async def test_with_wrong_keys_letters_are_dropped_and_no_others_are_held(
     stranger.close()
     post.puts("lan", "hai")
     assert await post.goes() == ["hai"]
-    assert post.state(row) == "dropped"
+    assert post.state(row) == "dead"
+    assert [letter.error for letter in post.store.run_here(outbox.unsettled)] == [
+        "no key of the ring opens outbox.words"
+    ]
 
 
 # Files
@@ -811,6 +828,38 @@ async def test_letters_go_before_files(post: Post) -> None:
     post.puts("lan", "một")
     assert await post.courier.run_once()
     assert (post.platform.arrived, listed(post, code)) == ([("lan", "một")], ["wanted"])
+
+
+async def test_slow_files_do_not_hold_back_letters(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    may_come = asyncio.Event()
+
+    async def slowly(reference: str) -> bytes:
+        begun.append(reference)
+        await may_come.wait()
+        return b"jpeg"
+
+    async def several() -> bool:
+        return len(begun) >= 4
+
+    async def all_kept() -> bool:
+        return listed(post, code) == ["kept"] * 20
+
+    monkeypatch.setattr(post.platform, "fetch", slowly)
+    code = takes_a_case(post, *(Attachment(AttachmentKind.IMAGE, f"p{n}") for n in range(20)))
+    going = asyncio.create_task(post.courier.run())
+    await until(several)
+    post.puts("lan", "một")
+    post.courier.wake.set()
+    async with asyncio.timeout(2):
+        assert await post.platform.calls.get() == "một"
+    assert len(begun) == 4
+    may_come.set()
+    await until(all_kept)
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
 
 
 async def test_a_file_that_cannot_be_had_now_is_fetched_later(post: Post) -> None:

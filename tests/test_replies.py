@@ -3,7 +3,7 @@
 import ast
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 import pytest
 from jinja2 import nodes
+from jinja2.sandbox import SecurityError
 from pydantic import RootModel
 
 from actions.action import (
@@ -654,3 +655,32 @@ def test_words_of_a_citizen_are_never_read_as_a_template(house: House) -> None:
     question = TakeCase(Calendar(()), EARS).question(form, message)
     text = words(worded(house, Outcome(Result.ANSWERED, (question,), Memory()), message))
     assert "{{ office.phone }} {% if" in text
+
+
+async def _pieces() -> AsyncIterator[str]:
+    yield ""
+
+
+def _traceback() -> object:
+    try:
+        int("no number")
+    except ValueError as error:
+        return error.__traceback__
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("given", "template"),
+    [
+        (_pieces, "{{ it.__globals__ }}"),
+        (_pieces(), "{{ it.ag_frame }}"),
+        (_traceback(), "{{ it.tb_frame }}"),
+        (int, "{{ it.mro() }}"),
+        ("{0.__class__}", "{{ it.format(it) }}"),
+    ],
+)
+def test_a_template_does_not_lead_into_the_interpreter(
+    house: House, given: object, template: str
+) -> None:
+    with pytest.raises(SecurityError):
+        house.replies._jinja.from_string(template).render(it=given)

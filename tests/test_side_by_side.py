@@ -4,9 +4,10 @@ import asyncio
 import os
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
@@ -14,17 +15,24 @@ import pytest
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 from sqlalchemy import func, select
 
+from actions.action import CaseTaken
+from actions.cases import Case, CaseCode, CaseKind, Report, State
+from bot.message import Message, Sender
 from bot.nlu_process import free_port
 from bot.settings import CHECKOUT
-from bot.store import Session, Store, outbox
+from bot.store import Session, Store, cases, conversations, inbox, outbox
+from bot.store.conversations import Lease, LeaseLost
 from bot.store.keys import KeyRing, write_private
 from bot.store.tables import InboxRow, OutboxRow, TurnRow
+from tests.conftest import Clock
 from tests.fakes.nlu import FakeNlu
 from tests.fakes.telegram import FakeTelegram
 from tests.fakes.visitor import running, until
 
 pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 
+OFFICE = "ubnd_phuong_vi_du"
+LAN = Sender("web", OFFICE, "lan")
 PEOPLE = 12
 ROUNDS = 6
 KILLED_AFTER = 2
@@ -181,3 +189,54 @@ def _repeated(session: Session) -> int:
     """How many letters may have arrived twice: their courier was killed while sending."""
     stopped = OutboxRow.error.contains("stopped while sending")
     return session.scalar(select(func.count()).select_from(OutboxRow).where(stopped)) or 0
+
+
+@pytest.fixture
+def second(database: str, keys: KeyRing) -> Iterator[Store]:
+    """The same database, as another process opens it."""
+    second = Store(database, keys)
+    yield second
+    second.close()
+
+
+def keeps_a_message(store: Store, clock: Clock) -> None:
+    message = Message(LAN, "1", clock(), "chào")
+    store.run_here(inbox.keep, message, OFFICE, clock(), clock() + timedelta(days=1))
+
+
+def test_a_lease_that_began_since_a_conversation_was_read_is_lost_when_it_is_taken(
+    store: Store, second: Store, clock: Clock
+) -> None:
+    keeps_a_message(store, clock)
+
+    def takes(session: Session) -> Lease:
+        conversation = conversations.find(session, LAN)
+        assert conversation is not None
+        leased.extend(
+            second.run_here(conversations.lease, "worker", clock(), timedelta(seconds=30))
+        )
+        return conversations.take(session, conversation.id)
+
+    leased: list[Lease] = []
+    taken = store.run_here(takes)
+    assert taken.fence > leased[0].fence
+    with pytest.raises(LeaseLost):
+        second.run_here(conversations.hold, leased[0])
+
+
+def test_a_case_is_looked_up_while_an_officer_moves_it(
+    store: Store, second: Store, clock: Clock
+) -> None:
+    keeps_a_message(store, clock)
+    code, now = CaseCode.draw(), clock()
+    taken = CaseTaken(code, CaseKind.FEEDBACK, Report("đèn hỏng", "", ""), now.date())
+    store.run_here(cases.keep, taken, 1, OFFICE, now, now + timedelta(days=365))
+
+    def moves(session: Session) -> Case | None:
+        cases.move(session, code, State.ANSWERED, now, "an", answer="xong")
+        session.flush()
+        return second.run_here(lambda turn: cases.CasesHere(turn, 1).by_code(code))
+
+    seen = store.run_here(moves)
+    assert seen is not None
+    assert seen.state is State.RECEIVED

@@ -17,7 +17,16 @@ from sqlalchemy import event, func, select
 
 from actions.action import Understanding
 from bot.message import Message, Sender, TextBlock
-from bot.store import Session, Store, StoreUnavailable, conversations, inbox, outbox, retention
+from bot.store import (
+    Session,
+    Store,
+    StoreUnavailable,
+    conversations,
+    inbox,
+    outbox,
+    retention,
+    seal,
+)
 from bot.store.conversations import Lease, LeaseLost
 from bot.store.inbox import Waiting
 from bot.store.keys import KeyRing, KeysUnusable, write_private
@@ -208,6 +217,19 @@ def test_a_message_that_failed_for_good_lets_the_next_one_pass(store: Store) -> 
     mine = held(store)
     store.run_here(inbox.give_up, waiting(store, mine), "ValueError")
     assert waiting(store, mine).message.text == "hai"
+
+
+def test_a_message_of_a_version_that_nobody_here_reads_lets_the_next_one_pass(
+    store: Store,
+) -> None:
+    def of_another_version(session: Session) -> None:
+        row = session.scalars(select(InboxRow)).one()
+        row.words = seal(session, '{"shape": "another"}', "inbox.words")
+
+    keep(store, "1")
+    store.run_here(of_another_version)
+    keep(store, "2", "hai")
+    assert waiting(store, held(store)).message.text == "hai"
 
 
 def test_waits_grow_and_stay_under_a_minute() -> None:

@@ -930,6 +930,17 @@ async def test_a_file_larger_than_told_is_not_read_to_its_end(
         await channel.fetch(reference)
 
 
+async def test_a_file_is_fetched_no_sooner_than_telegram_asks(
+    channel: Telegram, fake: FakeTelegram
+) -> None:
+    reference = fake.keep(b"%PDF don", "don.pdf")["file_id"]
+    told = {"ok": False, "error_code": 429, "description": "Too Many Requests: retry after 37"}
+    fake.fault("getFile", status=429, body={**told, "parameters": {"retry_after": 37}})
+    with pytest.raises(TryLater) as caught:
+        await channel.fetch(reference)
+    assert caught.value.after == timedelta(seconds=37)
+
+
 @pytest.mark.parametrize("method", ["getFile", "download"])
 @pytest.mark.parametrize(
     "fault", [{"status": 500}, {"status": 502, "body": b"<html>"}, {"drop": True}, {"lost": True}]

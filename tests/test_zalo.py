@@ -912,9 +912,12 @@ async def test_an_answer_that_does_not_come_is_unknown(account: Account) -> None
         await account.sends(text("Dạ."), zalo=account.another(timeout=0.1))
 
 
-async def test_a_closed_door_means_that_nothing_was_sent(account: Account) -> None:
-    with pytest.raises(TryLater):
+async def test_a_closed_door_means_that_nothing_was_sent_and_everybody_waits(
+    account: Account,
+) -> None:
+    with pytest.raises(TryLater) as caught:
         await account.sends(text("Dạ."), zalo=account.another(api="http://127.0.0.1:1"))
+    assert (caught.value.after, caught.value.all_people) == (timedelta(seconds=15), True)
 
 
 async def test_buttons_whose_outcome_is_unknown_are_not_sent_again(account: Account) -> None:
@@ -983,6 +986,30 @@ async def test_many_messages_at_once_renew_once(account: Account) -> None:
     await asyncio.gather(*(account.sends(text(str(n))) for n in range(8)))
     assert len(account.calls("access_token")) == 1
     assert len(account.lan.heard) == 8
+
+
+async def test_messages_that_leave_while_new_tokens_are_being_kept_use_them(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.fake.clock.move(hours=26)
+    account.lan.interacted_at = account.fake.clock.now
+    being_kept, may_be_kept = asyncio.Event(), asyncio.Event()
+    keep_secrets = Reception.keep_secrets
+
+    async def slowly(self: Reception, *given: Any) -> None:
+        being_kept.set()
+        await may_be_kept.wait()
+        await keep_secrets(self, *given)
+
+    monkeypatch.setattr(Reception, "keep_secrets", slowly)
+    first = asyncio.create_task(account.sends(text("một")))
+    await being_kept.wait()
+    others = [asyncio.create_task(account.sends(text(str(n)))) for n in range(3)]
+    await asyncio.sleep(0.05)
+    may_be_kept.set()
+    await asyncio.gather(first, *others)
+    assert len(account.lan.heard) == 4
+    assert len(account.calls("access_token")) == 1
 
 
 async def test_of_two_processes_one_renews_and_both_go_on(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from actions.action import CaseTaken
@@ -30,8 +30,9 @@ class CasesHere:
     conversation_id: int
 
     def by_code(self, code: CaseCode) -> Case | None:
-        """The case with that code, without its words."""
-        row = _row(self.session, code)
+        """The case with that code, without its words; not locked, for a turn holds its conversation
+        already, and the desk locks them the other way round."""
+        row = self.session.scalar(_by_code(code))
         return _case(self.session, row, with_words=False) if row else None
 
     def latest_here(self) -> Case | None:
@@ -132,12 +133,13 @@ def listed(
             yield case
 
 
-def _row(session: Session, code: CaseCode) -> CaseRow | None:
-    return session.scalar(select(CaseRow).where(CaseRow.code == code.value).with_for_update())
+def _by_code(code: CaseCode) -> Select[CaseRow]:
+    return select(CaseRow).where(CaseRow.code == code.value)
 
 
 def _must(session: Session, code: CaseCode) -> CaseRow:
-    row = _row(session, code)
+    """The row of a case, locked: whoever moves it waits for whoever moves it now."""
+    row = session.scalar(_by_code(code).with_for_update())
     if row is None:
         raise CaseNotFound(str(code))
     return row

@@ -157,8 +157,10 @@ def hold(session: Session, held: Lease) -> ConversationRow:
 
 
 def lock(session: Session, conversation_id: int) -> ConversationRow:
-    """The conversation, locked so that what it is sent keeps its order."""
-    return session.get_one(ConversationRow, conversation_id, with_for_update=True)
+    """The conversation as it stands once it is locked, so that what it is sent keeps its order."""
+    return session.get_one(
+        ConversationRow, conversation_id, with_for_update=True, populate_existing=True
+    )
 
 
 def release(session: Session, held: Lease) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
@@ -162,7 +162,10 @@ def unanswered(session: Session, conversation_id: int) -> list[tuple[datetime, W
 def _opened(session: Session, row: InboxRow) -> Waiting:
     if row.words is None:
         raise KeysUnusable(f"inbox {row.id} has no words left")
-    message = _MESSAGE.validate_json(unseal(session, row.words, _CONTEXT))
+    try:
+        message = _MESSAGE.validate_json(unseal(session, row.words, _CONTEXT))
+    except ValidationError:
+        raise KeysUnusable(f"inbox {row.id} is of another version") from None
     return Waiting(row.id, message, row.attempts)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
 from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
@@ -243,14 +244,17 @@ def _first(
 
 
 def _readable(session: Session, row: OutboxRow, now: datetime) -> tuple[Block, ...] | None:
-    """What a row says; None where it is dropped instead."""
+    """What a row says; None where it is dropped instead, or is for an operator to look at."""
     if row.kind == REPLY and now - row.created_at > STALE:
         _settle(row, DROPPED, _STALE)
         return None
+    if row.words is None:
+        _settle(row, DROPPED, "no words left")
+        return None
     try:
         return _blocks(session, row)
-    except KeysUnusable:
-        _settle(row, DROPPED, "no words left")
+    except KeysUnusable as error:
+        _settle(row, DEAD, f"{error}")
         return None
 
 
@@ -396,4 +400,7 @@ def drop(session: Session, row_id: int, reason: str) -> bool:
 def _blocks(session: Session, row: OutboxRow) -> tuple[Block, ...]:
     if row.words is None:
         raise KeysUnusable(f"outbox {row.id} has no words left")
-    return BLOCKS.validate_json(unseal(session, row.words, _CONTEXT))
+    try:
+        return BLOCKS.validate_json(unseal(session, row.words, _CONTEXT))
+    except ValidationError:
+        raise KeysUnusable(f"outbox {row.id} is of another version") from None

@@ -123,7 +123,8 @@ class Calls:
         except TelegramError as error:
             if isinstance(error, BadRequest | Forbidden) and not _is_a_page(error):
                 raise FileGone(error.message) from None
-            raise TryLater("getFile was not answered") from None
+            after = _wait_of(error) if isinstance(error, RetryAfter) else None
+            raise TryLater("getFile was not answered", after=after) from None
         if not file.file_path or (file.file_size or 0) > self._largest:
             raise FileGone("the file is too large")
         try:

@@ -206,7 +206,8 @@ class WebChat:
                 await response.write(_event("reply", _as_json(row), row.id))
                 after = row.id
             try:
-                await asyncio.wait_for(listener.wake.wait(), _HEARTBEAT_SECONDS)
+                async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                    await listener.wake.wait()
             except TimeoutError:
                 await response.write(b": still here\n\n")
         await response.write(_event("bye", {}))

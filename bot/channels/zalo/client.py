@@ -51,6 +51,7 @@ _CLAIM = timedelta(seconds=30)
 _SOON = timedelta(seconds=1)
 _HALF_A_MINUTE = timedelta(seconds=30)
 _LONGEST_WAIT = timedelta(hours=1)
+_UNREACHABLE_WAIT = timedelta(seconds=15)
 _VERIFIER = 43
 
 
@@ -153,7 +154,8 @@ class Wire:
             ) as response:
                 return _answer(response.status, response.headers, await response.read())
         except (ClientConnectorError, ConnectionTimeoutError) as error:
-            raise TryLater(f"Zalo cannot be reached ({type(error).__name__})") from None
+            reason = f"Zalo cannot be reached ({type(error).__name__})"
+            raise TryLater(reason, after=_UNREACHABLE_WAIT, all_people=True) from None
         except (ClientError, TimeoutError) as error:
             raise OutcomeUnknown(f"Zalo did not answer ({type(error).__name__})") from None
 
@@ -283,11 +285,11 @@ class Access:
 
     async def _kept(self) -> Tokens:
         """The tokens as every process knows them; new ones that could not be kept go first."""
-        if self._unkept is not None:
-            kept = self._unkept.to_keep()
-            await self._reception.keep_secrets(CHANNEL, self._account, kept)
-            tokens, self._unkept = self._unkept, None
-            return tokens
+        if (unkept := self._unkept) is not None:
+            await self._reception.keep_secrets(CHANNEL, self._account, unkept.to_keep())
+            if self._unkept is unkept:
+                self._unkept = None
+            return unkept
         try:
             found = Tokens.kept(await self._reception.secrets(CHANNEL, self._account))
         except KeysUnusable:

@@ -25,7 +25,8 @@ _ANONYMOUS_PERSON = "anonymous:"
 _MILLISECONDS = re.compile(r"[0-9]{13}")
 _MAC = re.compile(r"[0-9a-f]{64}")
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
-_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_ID = re.compile(r"[\x21-\x7e]{1,80}")
+"""Two of them, and an event's name, fit a column."""
 
 
 class NotAsAgreed(Exception):  # noqa: N818 - a fact, not a failure
