@@ -1,6 +1,6 @@
 """Takes a feedback or proposal as a form: consent, one question at a time, summary, code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from actions.action import (
@@ -28,6 +28,11 @@ from actions.triage import Ears, Heard
 
 _ORDER = tuple(Step)
 _LONGEST = 4000
+_LONGEST_CAPTION = 200
+_LONGEST_NUMBER = 2
+_DIGITS = 8
+_CAPTIONED = {Step.WHERE, Step.WHEN, Step.NAME, Step.CONTACT, Step.SUMMARY}
+"""Steps at which words beside a photo tell of the photo rather than answer the question."""
 _SHORTEST_STORY = 5
 
 YES, NO, SKIP, KEEP, SEND, AGAIN, CANCEL = "yes", "no", "skip", "keep", "send", "again", "cancel"
@@ -94,9 +99,10 @@ class TakeCase:
         """Takes the answer to the open question and asks the next one."""
         form = asked.memory.form
         assert form is not None
-        files = (*form.files, *asked.files)
+        captioned = bool(asked.files) and form.step in _CAPTIONED
+        files = (*form.files, *(_captioned(asked) if captioned else asked.files))
         form = replace(form, files=files[:MOST_FILES])
-        if asked.attachments and not asked.text.strip():
+        if captioned or (asked.attachments and not asked.text.strip()):
             return self._attached(asked, form, all_kept=len(files) <= MOST_FILES)
         value = asked.press.value if asked.press else self._said(asked, form)
         if value in {CANCEL, NO}:
@@ -116,7 +122,9 @@ class TakeCase:
         if place and form.step is Step.WHERE:
             return self._answered(asked, form, _coordinates(place))
         if place and _ORDER.index(form.step) > _ORDER.index(Step.WHERE):
-            placed = {**form.answers, Step.WHERE.value: _coordinates(place)}
+            told = form.answers.get(Step.WHERE.value)
+            where = "; ".join(filter(None, (told, _coordinates(place))))
+            placed = {**form.answers, Step.WHERE.value: where}
             return self.ask(asked, replace(form, answers=placed), "location_added")
         if contact and contact.own and contact.phone and form.step is Step.CONTACT:
             return self._answered(asked, form, contact.phone)
@@ -224,6 +232,10 @@ class TakeCase:
             return self.ask(asked, form, "answer_in_words")
         if len(answer) > _LONGEST:
             return self.ask(asked, form, "answer_too_long")
+        if _CHOICES[form.step] and answer.isdecimal() and len(answer) <= _LONGEST_NUMBER:
+            return self.ask(asked, form, "number_not_offered")
+        if form.step is Step.CONTACT and not _reaches(answer):
+            return self.ask(asked, form, "contact_not_usable")
         return self._answered(asked, form, answer)
 
     def _answered(self, asked: Asked, form: Form, answer: str) -> Outcome:
@@ -274,6 +286,17 @@ def _next(form: Form) -> Form:
     if step is Step.CONTACT and "name" not in form.answers:
         step = Step.SUMMARY
     return replace(form, step=step)
+
+
+def _captioned(asked: Asked) -> Iterator[Attachment]:
+    """The files of a message, which is kept with them as their name: it answers no question."""
+    for file in asked.files:
+        yield replace(file, name=file.name or asked.text.strip()[:_LONGEST_CAPTION])
+
+
+def _reaches(contact: str) -> bool:
+    """Whether somebody can be called or written to by that."""
+    return "@" in contact or sum(letter.isdigit() for letter in contact) >= _DIGITS
 
 
 def _coordinates(place: Attachment) -> str:

@@ -43,6 +43,7 @@ from actions.warn_emergency import warn_emergency
 
 _ASKS_IN_FORM = 0.8
 _UNSURE = 0.35
+_LONGEST_NUMBER = 2
 _BORDER = 0.5
 _BORDER_OF_A_STORY = 0.1
 _FOLLOWS = 0.1
@@ -231,6 +232,8 @@ class Dialogue:
 
     def _by_intent(self, asked: Asked, cases: Cases) -> Outcome:
         meant = asked.understanding
+        if _is_bare_number(asked.text):
+            return Say("no_list_open", Result.ASKED_BACK)(asked)
         if _follows_up(asked):
             return self._answer(asked)
         if asked.memory.awaits_code and looks_like_code(asked.text):
@@ -293,6 +296,12 @@ def _wants_erasure(asked: Asked) -> bool:
     if asked.press is not None:
         return asked.press.command is Command.ERASE or asked.press.intent == "erase_data"
     return asked.understanding.intents.get("erase_data", 0.0) >= _ERASES
+
+
+def _is_bare_number(text: str) -> bool:
+    """Whether a text is the number of a choice, where none is offered."""
+    typed = text.strip().rstrip(".)")
+    return typed.isdecimal() and len(typed) <= _LONGEST_NUMBER
 
 
 def _wants_the_menu(asked: Asked) -> bool:

@@ -100,6 +100,7 @@ def create_app(parts: Parts, channels: Iterable[Channel] | None = None) -> web.A
     app = web.Application()
     reception = reception_of(parts)
     opened = list(open_channels(reception) if channels is None else channels)
+    log.info("channels: %s", ", ".join(channel.name for channel in opened))
     couriers = [
         Courier(parts.store, channel, parts.clock)
         for channel in opened

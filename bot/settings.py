@@ -1,8 +1,9 @@
 """Settings of a running assistant: `MOTCUA_…` in the environment (docs/operations.md)."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -56,6 +57,14 @@ class Settings(BaseSettings):
     messages_per_minute: int = Field(
         20, gt=0, description="Messages that one visitor of the web chat may send in a minute."
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_origin(cls, url: str) -> str:
+        parts = urlsplit(url.rstrip("/"))
+        if url and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
+            raise ValueError("give http:// or https:// and a host, without a path")
+        return url.rstrip("/")
 
     @property
     def database(self) -> str:

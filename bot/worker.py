@@ -151,10 +151,20 @@ class Worker:
         log.error("turn failed: inbox=%s %s at %s", waiting.inbox_id, name, trace)
         now = self._clock()
         if waiting.attempts + 1 >= TRIES:
-            await self._store.run(fail_turn, held, waiting, name, self._house, now)
+            await self._fail(held, waiting, name, now)
             return
         at = now + inbox.back_off(waiting.attempts)
         await self._store.run(inbox.later, waiting, at, name)
+
+    async def _fail(self, held: Lease, waiting: Waiting, name: str, now: datetime) -> None:
+        """Gives a message up and tells the citizen; where not even that can be told, without."""
+        try:
+            await self._store.run(fail_turn, held, waiting, name, self._house, now)
+        except (LeaseLost, StoreUnavailable):
+            raise
+        except Exception as error:
+            log.error("inbox %s given up untold: %s", waiting.inbox_id, type(error).__name__)  # noqa: TRY400
+            await self._store.run(inbox.give_up, waiting, name)
 
 
 class _PutOff(Exception):  # noqa: N818 - a fact, not a failure

@@ -298,8 +298,48 @@ async def test_a_place_that_comes_late_is_taken_all_the_same(lan: Messenger, ste
     await lan.goes_to(step)
     turn = await lan.brings(PLACE)
     form = turn.outcome.remember.form
-    assert (form.step, form.answers["where"]) == (step, "20.84490, 106.68810")
+    assert (form.step, form.answers["where"]) == (step, "tổ 5; 20.84490, 106.68810")
     assert lan.house.replies.line("location_added") in words(turn)
+
+
+@pytest.mark.parametrize("step", ["where", "when", "name", "contact", "summary"])
+async def test_words_beside_a_photo_tell_of_the_photo_and_answer_nothing(
+    lan: Messenger, step: str
+) -> None:
+    await lan.says(STORY)
+    before = (await lan.goes_to(step)).outcome.remember.form
+    photo = Attachment(AttachmentKind.IMAGE, "photo-9")
+    turn = await lan.brings(photo, text="ảnh chụp quầy")
+    form = turn.outcome.remember.form
+    assert (form.step, form.answers) == (before.step, before.answers)
+    assert [file.name for file in form.files] == ["ảnh chụp quầy"]
+    assert lan.house.replies.line("file_added") in words(turn)
+
+
+@pytest.mark.parametrize(("step", "typed"), [("name", "3"), ("contact", "2"), ("when", "9")])
+async def test_a_number_that_was_not_offered_is_no_answer(
+    lan: Messenger, step: str, typed: str
+) -> None:
+    await lan.says(STORY)
+    before = (await lan.goes_to(step)).outcome.remember.form
+    turn = await lan.says(typed)
+    assert turn.outcome.remember.form == before
+    assert lan.house.replies.line("number_not_offered") in words(turn)
+
+
+@pytest.mark.parametrize("typed", ["Lan", "quán này", "nhà bên cạnh số 12"])
+async def test_a_contact_that_reaches_nobody_is_asked_for_again(lan: Messenger, typed: str) -> None:
+    await lan.says(STORY)
+    await lan.goes_to("contact")
+    turn = await lan.says(typed)
+    assert turn.outcome.remember.form.step == "contact"
+    assert lan.house.replies.line("contact_not_usable") in words(turn)
+    assert (await lan.says("lan@example.vn")).outcome.remember.form.step == "summary"
+
+
+async def test_a_bare_number_where_nothing_is_offered_is_no_question(lan: Messenger) -> None:
+    turn = await lan.says("99")
+    assert lan.house.replies.line("no_list_open") in words(turn)
 
 
 async def test_a_place_before_its_question_answers_nothing(lan: Messenger) -> None:

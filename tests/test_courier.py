@@ -418,6 +418,8 @@ async def test_a_reply_of_unknown_outcome_is_sent_once_more_and_then_recorded(
     post.platform.fails["một"] = [unknown, unknown, unknown]
     row = post.puts("lan", "một")
     post.puts("lan", "hai")
+    assert await post.goes() == []
+    post.clock.move(seconds=31)
     assert await post.goes() == ["hai"]
     assert post.platform.called == [("lan", "một"), ("lan", "một"), ("lan", "hai")]
     assert post.state(row) == "unknown"
@@ -427,6 +429,8 @@ async def test_a_reply_of_unknown_outcome_is_sent_once_more_and_then_recorded(
 async def test_a_reply_of_unknown_outcome_that_arrives_the_second_time_is_sent(post: Post) -> None:
     post.platform.fails["một"] = [OutcomeUnknown("no answer")]
     row = post.puts("lan", "một")
+    assert await post.goes() == []
+    post.clock.move(seconds=31)
     assert await post.goes() == ["một"]
     assert post.state(row) == "sent"
 
@@ -469,7 +473,11 @@ async def test_each_part_of_unknown_outcome_is_sent_once_more(post: Post) -> Non
     for text in ("một", "ba"):
         post.platform.fails[text] = [OutcomeUnknown("no answer")]
     row = post.puts("lan", "một", "hai", "ba")
-    assert await post.goes() == ["một", "hai", "ba"]
+    arrived = []
+    for _ in range(3):
+        arrived += await post.goes()
+        post.clock.move(seconds=31)
+    assert arrived == ["một", "hai", "ba"]
     assert post.state(row) == "sent"
 
 
@@ -712,10 +720,10 @@ async def test_a_courier_outlives_an_error_and_carries_on(post: Post) -> None:
     post.puts("minh", "hai")
     going = asyncio.create_task(post.courier.run())
     async with asyncio.timeout(5):
-        assert {await post.platform.calls.get() for _ in range(3)} == {"một", "hai"}
+        assert {await post.platform.calls.get() for _ in range(2)} == {"một", "hai"}
     going.cancel()
     await asyncio.gather(going, return_exceptions=True)
-    assert sorted(post.platform.arrived) == [("lan", "một"), ("minh", "hai")]
+    assert post.platform.arrived == [("minh", "hai")]
 
 
 def wiped(session: Session, row_id: int) -> None:

@@ -192,7 +192,7 @@ async def test_a_payload_of_the_agencys_own_button_is_nobodys_words(
 ) -> None:
     shown = await rasa.says("lan", "/bring_case")
     shown = await rasa.presses("lan", button(shown, "Đồng ý"))
-    assert "Việc gì đã xảy ra" in words(shown)
+    assert "việc gì đã xảy ra" in words(shown)
 
 
 # The form.
@@ -228,7 +228,7 @@ async def test_a_form_goes_on_where_rasa_has_forgotten_it(rasa: FakeRasa) -> Non
     await rasa.says("lan", "tôi muốn phản ánh", "bring_case")
     del rasa.trackers["lan"]
     shown = await rasa.says("lan", "đồng ý", "affirm")
-    assert "Việc gì đã xảy ra" in words(shown)
+    assert "việc gì đã xảy ra" in words(shown)
     assert rasa.tracker("lan").active_loop["name"] == FORM
 
 
@@ -318,7 +318,7 @@ async def test_a_turn_that_fails_in_a_form_leaves_the_form_open(
         patch.setattr(house.dialogue, "act", _broken)
         assert "gặp lỗi" in words(await rasa.says("lan", "đồng ý", "affirm"))
     assert rasa.tracker("lan").active_loop["name"] == FORM
-    assert "Việc gì đã xảy ra" in words(await rasa.says("lan", "đồng ý", "affirm"))
+    assert "việc gì đã xảy ra" in words(await rasa.says("lan", "đồng ý", "affirm"))
 
 
 @pytest.fixture

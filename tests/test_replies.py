@@ -409,7 +409,7 @@ def _fixed(house: House, message: Asked) -> Iterator[tuple[Outcome, Asked]]:
     """Replies of `intents.yml`, of the turn, the desk and the web chat."""
     fixed = [
         *(i.reply for i in load_intents(CHECKOUT / "data" / "intents.yml") if i.reply),
-        *("choice_gone", "went_wrong", "nothing_open"),
+        *("choice_gone", "went_wrong", "nothing_open", "no_list_open"),
         *(reply for reply in house.replies.replies if reply.startswith("chat_")),
         *CHANNELS,
     ]
@@ -438,7 +438,7 @@ def _forms(calendar: Calendar, message: Asked) -> Iterator[tuple[Outcome, Asked]
                 yield verb.go_on(attached), attached
             full = replace(at, attachments=(Attachment(AttachmentKind.IMAGE),) * 11)
             yield verb.go_on(full), full
-            for text in ("", "vâng", "a" * 5000):
+            for text in ("", "vâng", "9", "Lan", "a" * 5000):
                 typed = replace(at, text=text)
                 yield verb.go_on(typed), typed
             for value in ("yes", "no", "skip", "send", "again", "cancel"):

@@ -51,7 +51,7 @@ FORM = "motcua_case_form"
 
 _BODY_BYTES = 10 * 2**20
 _LONGEST_SENDER = 200
-_NOT_RASA = ("X-Forwarded-For", "Forwarded", "Origin")
+_NOT_RASA = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "Origin")
 """Headers of proxies and browsers, which Rasa never sends."""
 _USUAL = {"answer": "ask_procedure"}
 

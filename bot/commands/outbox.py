@@ -2,11 +2,15 @@
 
 import argparse
 import sys
+from datetime import timedelta
 
 from bot.clock import system_clock
 from bot.settings import load_settings
 from bot.store import Session, Store, audit, outbox
 from bot.store.keys import KeyRing
+
+_SOON = timedelta(minutes=1)
+"""Letters that are younger are on their way."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +40,11 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _list(store: Store) -> int:
+    for waits in store.run_here(outbox.waiting, system_clock() - _SOON):
+        print(
+            f"{waits.channel}: {waits.letters} letters wait, the oldest since "
+            f"{waits.oldest:%Y-%m-%d %H:%M}Z; {waits.out_of_reach} of them for people out of reach"
+        )
     letters = store.run_here(outbox.unsettled)
     for letter in letters:
         print(

@@ -21,7 +21,7 @@ from bot.channels.zalo.refusals import ZaloRefused
 from bot.channels.zalo.settings import ZaloSettings, load_zalo_settings
 from bot.clock import system_clock
 from bot.settings import BadSettings, Settings, load_settings
-from bot.store import Session, Store, accounts, strays
+from bot.store import Session, Store, accounts, outbox, strays
 from bot.store.keys import KeyRing
 
 
@@ -64,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _connect(settings: Settings, zalo: ZaloSettings, store: Store, call_back: str | None) -> None:
-    webhook = _webhook(settings.public_url)
+    webhook = _webhook(settings.public_url, zalo)
     address = call_back or webhook
     verifier, state = draw_verifier(), secrets.token_urlsafe(16)
     print("1. As an administrator of the account, open this link and agree (within 10 minutes):\n")
@@ -73,18 +73,27 @@ def _connect(settings: Settings, zalo: ZaloSettings, store: Store, call_back: st
     print("   Paste the whole address from its address bar here, or only the code:", flush=True)
     code = read_code(sys.stdin.readline(), state, zalo.oa_id)
     tokens = _tokens(zalo, code, verifier, system_clock())
-    store.run_here(accounts.keep_secrets, CHANNEL, zalo.oa_id, tokens.to_keep())
+    store.run_here(_keep, zalo.oa_id, tokens, system_clock())
     print(f"\nConnected: account {zalo.oa_id}. The tokens are kept sealed and renew themselves.")
     print("In Zalo's console for developers, once the gateway runs:")
     print(f" - page Webhook: enter {webhook} and let Zalo check it")
-    print(" - switch on the events of people's messages, follow, unfollow, and the account's own")
-    print('   messages; switch the syntax filter ("Loc cu phap") off, or free text never arrives')
+    print(" - switch on the events of people's messages, follow, unfollow, user_click_chatnow,")
+    print("   user_submit_info, user_withdraw, and the account's own messages (oa_send_...)")
+    print(' - switch the syntax filter ("Loc cu phap") off, or free text never arrives')
     print("See how it stands with: motcua zalo status")
 
 
-def _webhook(public_url: str) -> str:
+def _keep(session: Session, oa_id: str, tokens: Tokens, now: datetime) -> None:
+    """Keeps the tokens; letters that waited for them leave at once."""
+    accounts.keep_secrets(session, CHANNEL, oa_id, tokens.to_keep())
+    outbox.hurry(session, CHANNEL, oa_id, now)
+
+
+def _webhook(public_url: str, zalo: ZaloSettings) -> str:
     if not public_url:
         raise BadSettings("MOTCUA_PUBLIC_URL is not set: Zalo needs an address with https://")
+    if zalo.api.startswith("https://") and not public_url.startswith("https://"):
+        raise BadSettings("MOTCUA_PUBLIC_URL: Zalo needs an address with https://")
     return f"{public_url.rstrip('/')}/zalo"
 
 

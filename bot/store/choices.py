@@ -18,6 +18,7 @@ from nlu.text import fold
 _PRESS = TypeAdapter(Press)
 _KEPT = timedelta(days=7)
 _TOKEN_BYTES = 12
+_TOKEN = re.compile(r"[\w-]{16}", re.ASCII)
 _TYPED = "#b1."
 _KEEP = insert(plain(ChoiceRow))
 _OFFERED_LAST = select(ChoiceRow).where(
@@ -72,7 +73,7 @@ def keep(session: Session, offered: Offers) -> None:
 
 def press(session: Session, conversation_id: int, token: str, now: datetime) -> tuple[Press, str]:
     """What a pressed token means, with its label; raises ChoiceGone."""
-    row = session.get(ChoiceRow, token)
+    row = session.get(ChoiceRow, token) if _TOKEN.fullmatch(token) else None
     if row is None or row.conversation_id != conversation_id:
         raise ChoiceGone
     return _use(row, now)
@@ -86,8 +87,8 @@ def typed_form(token: str) -> str:
 def token_in(text: str) -> str | None:
     """The token in a text that is nothing but a token as words. Anyone can type such a text, so it
     counts no more than a pressed button: for its own conversation, and in its time."""
-    found = re.fullmatch(rf"{re.escape(_TYPED)}([\w-]{{16}})", text.strip(), re.ASCII)
-    return found[1] if found else None
+    token = text.strip().removeprefix(_TYPED)
+    return token if token != text.strip() and _TOKEN.fullmatch(token) else None
 
 
 def press_typed(

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from pydantic import ValidationError
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import CursorResult, bindparam, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from bot.message import BLOCKS, Block
@@ -25,6 +26,7 @@ STALE = timedelta(hours=24)
 """A reply of a turn that is older does not matter any more."""
 
 _STALE = "too old to matter"
+_AFTER_UNKNOWN = timedelta(seconds=30)
 _REPEATS = 1
 """How often a part of a reply is sent again whose outcome is unknown; a notice's never is."""
 
@@ -49,6 +51,15 @@ _SEEN = (
     .values(state=SENT, sent_at=bindparam("now", type_=Moment()))
 )
 _PUT = insert(_OUTBOX)
+_DROP_STALE = (
+    update(_OUTBOX)
+    .where(
+        _OUTBOX.c.state == READY,
+        _OUTBOX.c.kind == REPLY,
+        _OUTBOX.c.created_at < bindparam("oldest", type_=Moment()),
+    )
+    .values(state=DROPPED, error=_STALE)
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,7 @@ class Letter:
     """A reply that a courier holds: which part comes next, to whom; `attempt` is its fence."""
 
     id: int
+    conversation_id: int
     attempt: int
     part: int
     person: str
@@ -199,6 +211,7 @@ def take(
         conversation.next_send_at = pace.person.step(conversation.next_send_at, now)
         return Letter(
             row.id,
+            row.conversation_id,
             row.attempts,
             row.parts_sent,
             conversation.person,
@@ -239,14 +252,14 @@ def _first(
         )
         .order_by(OutboxRow.id)
         .limit(1)
-        .with_for_update(skip_locked=True, of=OutboxRow)
+        .with_for_update(skip_locked=True, of=(OutboxRow, ConversationRow), key_share=True)
     )
 
 
 def _readable(session: Session, row: OutboxRow, now: datetime) -> tuple[Block, ...] | None:
     """What a row says; None where it is dropped instead, or is for an operator to look at."""
     if row.kind == REPLY and now - row.created_at > STALE:
-        _settle(row, DROPPED, _STALE)
+        drop_stale(session, now)
         return None
     if row.words is None:
         _settle(row, DROPPED, "no words left")
@@ -261,18 +274,8 @@ def _readable(session: Session, row: OutboxRow, now: datetime) -> tuple[Block, .
 def drop_stale(session: Session, now: datetime) -> int:
     """Drops every reply that is too old to matter, also of those who are out of reach; gives their
     number."""
-    rows = session.scalars(
-        select(OutboxRow)
-        .where(
-            OutboxRow.state == READY,
-            OutboxRow.kind == REPLY,
-            OutboxRow.created_at < now - STALE,
-        )
-        .with_for_update(skip_locked=True)
-    ).all()
-    for row in rows:
-        _settle(row, DROPPED, _STALE)
-    return len(rows)
+    dropped = session.execute(_DROP_STALE, {"oldest": now - STALE})
+    return cast("CursorResult[Any]", dropped).rowcount
 
 
 def arrived(session: Session, letter: Letter, now: datetime, *, last: bool) -> None:
@@ -298,11 +301,11 @@ def later(session: Session, letter: Letter, at: datetime, reason: str, *, is_fai
 def out_of_reach(session: Session, letter: Letter, now: datetime, reason: str) -> None:
     """The person cannot be written to now: the letter waits until they give a sign, unless they
     gave one since the letter was taken."""
+    conversation = session.get_one(ConversationRow, letter.conversation_id, with_for_update=True)
     row = _held(session, letter)
     if row is None:
         return
     row.state, row.ready_at, row.leased_until, row.error = READY, now, None, reason
-    conversation = session.get_one(ConversationRow, row.conversation_id, with_for_update=True)
     if conversation.heard_at == letter.heard_at:
         conversation.out_of_reach_since = now
 
@@ -318,7 +321,7 @@ def unknown(session: Session, letter: Letter, now: datetime, reason: str) -> Non
     """Nobody knows whether the part has arrived: a reply is sent once more, a notice is not."""
     row = _held(session, letter)
     if row is not None:
-        _may_have_arrived(row, now, reason)
+        _may_have_arrived(row, now + _AFTER_UNKNOWN, reason)
 
 
 def give_back(session: Session, channel: str, account: str, now: datetime) -> None:
@@ -339,12 +342,12 @@ def give_back(session: Session, channel: str, account: str, now: datetime) -> No
         _may_have_arrived(row, now, "the courier was stopped while sending")
 
 
-def _may_have_arrived(row: OutboxRow, now: datetime, reason: str) -> None:
+def _may_have_arrived(row: OutboxRow, again_at: datetime, reason: str) -> None:
     row.unknowns += 1
     if row.kind == NOTICE or row.unknowns > _REPEATS:
         _settle(row, UNKNOWN, reason)
         return
-    row.state, row.ready_at, row.leased_until, row.error = READY, now, None, reason
+    row.state, row.ready_at, row.leased_until, row.error = READY, again_at, None, reason
 
 
 def _held(session: Session, letter: Letter) -> OutboxRow | None:
@@ -376,6 +379,46 @@ def unsettled(session: Session, states: Sequence[str] = (UNKNOWN, DEAD)) -> list
         Listed(row.id, channel, row.kind, row.state, row.attempts, row.error, row.created_at)
         for row, channel in rows
     ]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The letters of a channel that have not left yet."""
+
+    channel: str
+    letters: int
+    oldest: datetime
+    out_of_reach: int
+
+
+def waiting(session: Session, before: datetime) -> list[Waiting]:
+    """What has waited on messengers since before a moment, by channel; those of the web wait to
+    be read."""
+    unreachable = func.count(ConversationRow.out_of_reach_since)
+    rows = session.execute(
+        select(ConversationRow.channel, func.count(), func.min(OutboxRow.created_at), unreachable)
+        .join(OutboxRow, OutboxRow.conversation_id == ConversationRow.id)
+        .where(
+            OutboxRow.state.in_((READY, SENDING)),
+            OutboxRow.created_at < before,
+            ConversationRow.channel != "web",
+        )
+        .group_by(ConversationRow.channel)
+        .order_by(ConversationRow.channel)
+    )
+    return [Waiting(*row) for row in rows]
+
+
+def hurry(session: Session, channel: str, account: str, now: datetime) -> None:
+    """Lets every letter of an account leave at once: what held them back is mended."""
+    theirs = select(ConversationRow.id).where(
+        ConversationRow.channel == channel, ConversationRow.account == account
+    )
+    session.execute(
+        update(_OUTBOX)
+        .where(_OUTBOX.c.state == READY, _OUTBOX.c.conversation_id.in_(theirs))
+        .values(ready_at=now)
+    )
 
 
 def retry(session: Session, row_id: int, now: datetime) -> bool:

@@ -339,7 +339,8 @@ class FakeTelegram(Platform):
         self._poll = 0
         self._acts = 0
         self._overall = Bucket(30, 30)
-        self._messages, self._update_ids = itertools.count(11), itertools.count(7001)
+        first = self.clock.ms // 1000 if self.clock.real else 7001
+        self._messages, self._update_ids = itertools.count(11), itertools.count(first)
         self._query_ids = itertools.count(991)
 
     @property

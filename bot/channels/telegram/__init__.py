@@ -89,11 +89,21 @@ class Telegram:
         if update is None:
             return web.Response(status=400)
         try:
-            await self.take(update, body)
+            await self._take_or_set_aside(update, body)
         except Exception as error:
             log.error("Telegram update not kept: %s", type(error).__name__)  # noqa: TRY400
             return web.Response(status=503)
         return web.Response()
+
+    async def _take_or_set_aside(self, update: Mapping[str, Any], raw: bytes) -> None:
+        """What fails with the store at work fails again whenever it comes: it is kept aside."""
+        try:
+            await self.take(update, raw)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.error("Telegram update set aside: %s", type(error).__name__)  # noqa: TRY400
+            await self._reception.stray(CHANNEL, self.account, "failed", raw)
 
     async def take(self, update: Mapping[str, Any], raw: bytes) -> None:
         """Keeps what an update brought; raises StoreUnavailable, and then it must come again."""

@@ -4,6 +4,8 @@ Section numbers in this folder are those of the channel reference; docs/channels
 operator what to do.
 """
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +34,7 @@ _BODY_BYTES = 2**20
 _TIMELY = timedelta(minutes=10)
 _TIMELY_AGAIN = timedelta(hours=2)
 _SOON = timedelta(seconds=1)
+_TRIES, _TRY_SECONDS = 30, 2.0
 _MOST_UPLOADS_KNOWN = 200
 
 _IMAGES = {"image/jpeg": ".jpg", "image/png": ".png"}
@@ -65,6 +68,7 @@ class Zalo:
         self._access = Access(self._wire, reception, self.account)
         self._client = Client(self._wire, self._access)
         self._uploads: dict[int, str] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
         self._may_be_troubled = True
 
     def add_to(self, app: web.Application) -> None:
@@ -84,6 +88,9 @@ class Zalo:
     async def _running(self, _app: web.Application) -> AsyncIterator[None]:
         async with self.opened():
             yield
+            for task in self._waiting:
+                task.cancel()
+            await asyncio.gather(*self._waiting, return_exceptions=True)
 
     # In
 
@@ -106,11 +113,26 @@ class Zalo:
         ):
             log.warning("zalo: an event without our signature was refused")
             return web.Response(status=403)
+        again = "num_retry" in request.headers
         try:
-            await self._take(raw, event, header_time, again="num_retry" in request.headers)
+            await self._take(raw, event, header_time, again=again)
         except StoreUnavailable:
+            task = asyncio.create_task(self._take_later(raw, event, header_time, again=again))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
             return web.Response(status=503)
         return web.Response()
+
+    async def _take_later(
+        self, raw: bytes, event: Event | None, header_time: str, *, again: bool
+    ) -> None:
+        """Goes on trying for a minute: Zalo is not known to bring again what was answered 503."""
+        for _ in range(_TRIES):
+            await asyncio.sleep(_TRY_SECONDS)
+            with contextlib.suppress(StoreUnavailable):
+                await self._take(raw, event, header_time, again=again)
+                return
+        log.error("zalo: an event was lost, for the store could not be used")
 
     async def _take(
         self, raw: bytes, event: Event | None, header_time: str, *, again: bool
