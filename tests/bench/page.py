@@ -187,7 +187,8 @@ def _how(results: Results) -> str:
         "## How it was measured",
         "",
         "- **Ours**: `motcua serve` and `nlu.serve` as processes, SQLite with full durability "
-        "(WAL, `synchronous=FULL`) in an empty folder. A turn is `POST /chat/messages` until the "
+        "(WAL, `synchronous=FULL`) in an empty folder. Leases and marks of what was read do not "
+        "wait for the disk, everything else does. A turn is `POST /chat/messages` until the "
         "last reply has come over the open stream.",
         f"- **Peer**: stock Rasa {results.machine.rasa}, the pipeline and policies of `rasa init` "
         "with their own epochs, five hundred of our sentences spread over all intents (the ten "
