@@ -1,45 +1,32 @@
 """The command line: `motcua <command>`."""
 
 import argparse
+import importlib
 import logging
 import os
 import sys
 from types import ModuleType
 
 from actions.knowledge import BadData
-from bot.commands import (
-    ask,
-    cases,
-    chat,
-    check,
-    demo,
-    outbox,
-    parse,
-    rasa,
-    run,
-    serve,
-    telegram,
-    zalo,
-)
 from bot.nlu_process import NluCannotStart
 from bot.settings import BadSettings
 from bot.store import StoreUnavailable
 from bot.store.keys import KeysUnusable
 
-_COMMANDS: dict[str, ModuleType] = {
-    "run": run,
-    "serve": serve,
-    "check": check,
-    "parse": parse,
-    "ask": ask,
-    "chat": chat,
-    "cases": cases,
-    "outbox": outbox,
-    "demo": demo,
-    "telegram": telegram,
-    "zalo": zalo,
-    "rasa": rasa,
-}
+_COMMANDS = (
+    "run",
+    "serve",
+    "check",
+    "parse",
+    "ask",
+    "chat",
+    "cases",
+    "outbox",
+    "demo",
+    "telegram",
+    "zalo",
+    "rasa",
+)
 
 
 def main() -> int:
@@ -54,13 +41,14 @@ def main() -> int:
     os.umask(0o077)
     parser = argparse.ArgumentParser(prog="motcua", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, module in _COMMANDS.items():
+    modules = _load(sys.argv[1:])
+    for name, module in modules.items():
         module.add_arguments(
             commands.add_parser(name, help=module.__doc__, description=module.__doc__)
         )
     args = parser.parse_args()
     try:
-        code: int = _COMMANDS[args.command].main(args)
+        code: int = modules[args.command].main(args)
     except BadData as error:
         print(error, file=sys.stderr)
         return 1
@@ -73,6 +61,12 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _load(given: list[str]) -> dict[str, ModuleType]:
+    """The command that is given, or all of them where none is: some bring a whole library."""
+    wanted = given[:1] if given[:1] and given[0] in _COMMANDS else _COMMANDS
+    return {name: importlib.import_module(f"bot.commands.{name}") for name in wanted}
 
 
 if __name__ == "__main__":
