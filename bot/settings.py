@@ -1,10 +1,13 @@
 """Settings of a running assistant: `MOTCUA_…` in the environment (docs/operations.md)."""
 
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+S = TypeVar("S", bound=BaseSettings)
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -84,8 +87,14 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """The settings of this environment; raises BadSettings."""
+    return from_environment(Settings)
+
+
+def from_environment(kind: type[S]) -> S:
+    """Settings of one kind, ours or a channel's, in this environment; raises BadSettings."""
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
-        wrong = (f"MOTCUA_{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors())
-        raise BadSettings("\n".join(wrong)) from error
+        prefix = kind.model_config["env_prefix"]
+        wrong = (f"{prefix}{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors())
+        raise BadSettings("\n".join(wrong)) from None

@@ -23,7 +23,7 @@ from bot.dialogue import Intent, load_intents
 from bot.message import Block, ChoicesBlock, Message, Sender, TextBlock
 from bot.plain import plain_text
 from bot.reception import Reception
-from bot.settings import CHECKOUT, BadSettings
+from bot.settings import CHECKOUT, BadSettings, from_environment
 from bot.store import Session, conversations, inbox, outbox
 from bot.store.conversations import Lease
 from bot.store.inbox import Waiting
@@ -80,11 +80,7 @@ def action_name(verb: str) -> str:
 
 def open_channel(reception: Reception) -> "RasaActions | None":
     """The channel, where it is switched on; raises BadSettings."""
-    try:
-        settings = RasaSettings()
-    except ValidationError as error:
-        raise BadSettings(f"MOTCUA_RASA: {error.errors()[0]['msg']}") from None
-    return RasaActions(reception) if settings.rasa else None
+    return RasaActions(reception) if from_environment(RasaSettings).rasa else None
 
 
 class RasaActions:

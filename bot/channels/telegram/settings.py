@@ -3,10 +3,10 @@
 import re
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bot.settings import CHECKOUT, BadSettings
+from bot.settings import CHECKOUT, BadSettings, from_environment
 
 _TOKEN = re.compile(r"\d{1,20}:[A-Za-z0-9_-]+")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -74,12 +74,7 @@ class TelegramSettings(BaseSettings):
 
 def load_telegram_settings() -> TelegramSettings | None:
     """The settings of this environment, None where Telegram is off; raises BadSettings."""
-    try:
-        settings = TelegramSettings()
-    except ValidationError as error:
-        wrong = (f"MOTCUA_TELEGRAM_{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors())
-        raise BadSettings("\n".join(wrong)) from None
-    return checked(settings)
+    return checked(from_environment(TelegramSettings))
 
 
 def checked(settings: TelegramSettings) -> TelegramSettings | None:

@@ -4,10 +4,10 @@ from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from bot.settings import CHECKOUT, BadSettings
+from bot.settings import CHECKOUT, BadSettings, from_environment
 
 
 def is_loopback(host: str) -> bool:
@@ -102,12 +102,7 @@ class ZaloSettings(BaseSettings):
 
 def load_zalo_settings() -> ZaloSettings | None:
     """The settings of this environment, None where there is no app; raises BadSettings."""
-    try:
-        settings = ZaloSettings()
-    except ValidationError as error:
-        wrong = (f"MOTCUA_ZALO_{str(d['loc'][0]).upper()}: {d['msg']}" for d in error.errors())
-        raise BadSettings("\n".join(wrong)) from None
-    return checked(settings)
+    return checked(from_environment(ZaloSettings))
 
 
 def checked(settings: ZaloSettings) -> ZaloSettings | None:
