@@ -33,6 +33,11 @@ def plain_text(blocks: Iterable[Block]) -> str:
     return "\n\n".join(text for block in blocks if (text := plain(block)))
 
 
+def printable(text: str) -> str:
+    """A text on one line, without anything that a terminal or a header would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def utf16_length(text: str) -> int:
     """How many UTF-16 units a text has, as Telegram counts."""
     return len(text.encode("utf-16-le")) // 2

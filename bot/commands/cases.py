@@ -26,6 +26,7 @@ from actions.deadlines import VIETNAM, local_day
 from bot import desk
 from bot.clock import system_clock
 from bot.gateway import build_house
+from bot.plain import printable
 from bot.settings import load_settings
 from bot.store import Session, Store, audit, cases, files
 from bot.store.cases import CaseNotFound
@@ -172,11 +173,6 @@ def _save(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _plain(words: str) -> str:
-    """A citizen's words on one line, without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in words)
-
-
 def _listed(
     session: Session, office: str | None, state: str | None, overdue_on: date | None
 ) -> list[dict[str, Any]]:
@@ -209,7 +205,7 @@ def _shown(session: Session, code: CaseCode, who: str, why: str, now: datetime) 
     lines = [f"{name}: {value}" for name, value in _row(case).items()]
     lines += _report(case)
     lines += [
-        f"Tệp {file.id}: {_plain(file.name) or file.media_type} ({_FILE_STATES[file.state]})"
+        f"Tệp {file.id}: {printable(file.name) or file.media_type} ({_FILE_STATES[file.state]})"
         for file in files.of_case(session, cases.id_of(session, code))
     ]
     lines += [
@@ -233,11 +229,11 @@ def _report(case: Case) -> list[str]:
         return ["Nội dung đã hết hạn lưu và đã xóa."]
     told = case.report
     return [
-        f"Nội dung: {_plain(told.what)}",
-        f"Nơi xảy ra: {_plain(told.where or 'không nêu')}",
-        f"Thời gian: {_plain(told.when or 'không nêu')}",
-        f"Người gửi: {_plain(told.name or 'không nêu tên')}",
-        f"Liên hệ: {_plain(told.contact or 'không nêu')}",
+        f"Nội dung: {printable(told.what)}",
+        f"Nơi xảy ra: {printable(told.where or 'không nêu')}",
+        f"Thời gian: {printable(told.when or 'không nêu')}",
+        f"Người gửi: {printable(told.name or 'không nêu tên')}",
+        f"Liên hệ: {printable(told.contact or 'không nêu')}",
     ]
 
 

@@ -5,6 +5,7 @@ import sys
 from datetime import timedelta
 
 from bot.clock import system_clock
+from bot.plain import printable
 from bot.settings import load_settings
 from bot.store import Session, Store, audit, outbox
 from bot.store.keys import KeyRing
@@ -47,18 +48,14 @@ def _list(store: Store) -> int:
         )
     letters = store.run_here(outbox.unsettled)
     for letter in letters:
+        reason = printable(letter.error or "")
         print(
             f"{letter.id}  {letter.created_at:%Y-%m-%d %H:%M}Z  {letter.channel:<10} "
-            f"{letter.kind:<7} {letter.state:<8} {letter.attempts} tries  {_plain(letter.error)}"
+            f"{letter.kind:<7} {letter.state:<8} {letter.attempts} tries  {reason}"
         )
     if not letters:
         print("nothing needs to be looked at")
     return 0
-
-
-def _plain(reason: str | None) -> str:
-    """A platform's reason without anything that a terminal would obey."""
-    return "".join(letter if letter.isprintable() else " " for letter in reason or "")
 
 
 def _change(session: Session, what: str, row_id: int) -> bool:

@@ -21,7 +21,7 @@ from bot.channels.zalo.parts import AskPhone, Part, Picture, Words
 from bot.channels.zalo.refusals import FORM_REFUSED, RATE_LIMIT, UPLOAD_EXPIRED, ZaloRefused
 from bot.channels.zalo.settings import ZaloSettings, load_zalo_settings
 from bot.message import Block, FileBlock, Message, Sender
-from bot.plain import split, utf16_length
+from bot.plain import printable, split, utf16_length
 from bot.reception import Reception
 from bot.store import StoreUnavailable
 from bot.store.files import FileMissing, StoredFile
@@ -339,5 +339,5 @@ def _file_message(uploaded: str, file: StoredFile, kind: str) -> dict[str, objec
 def _file_name(block: FileBlock) -> str:
     """A file's name as one line, with the ending that its type asks for."""
     ending = {**_IMAGES, **_DOCUMENTS, _GIF: ".gif"}[block.media_type]
-    name = "".join(letter if letter.isprintable() else " " for letter in block.name)
+    name = printable(block.name)
     return name if name.lower().endswith(ending) else f"{name}{ending}"
