@@ -201,8 +201,8 @@ def take(
     paced = accounts.paced(session, channel, account, now, pace)
     if paced is None:
         return None
-    while row := _first(session, channel, account, now, pace):
-        conversation = session.get_one(ConversationRow, row.conversation_id)
+    while found := _first(session, channel, account, now, pace):
+        row, conversation = found
         blocks = _readable(session, row, now)
         if blocks is None:
             continue
@@ -224,7 +224,7 @@ def take(
 
 def _first(
     session: Session, channel: str, account: str, now: datetime, pace: Pace
-) -> OutboxRow | None:
+) -> tuple[OutboxRow, ConversationRow] | None:
     earlier = aliased(OutboxRow)
     waits_behind = (
         select(earlier.id)
@@ -235,8 +235,8 @@ def _first(
         )
         .exists()
     )
-    return session.scalar(
-        select(OutboxRow)
+    found = session.execute(
+        select(OutboxRow, ConversationRow)
         .join(ConversationRow, ConversationRow.id == OutboxRow.conversation_id)
         .where(
             OutboxRow.state == READY,
@@ -253,7 +253,8 @@ def _first(
         .order_by(OutboxRow.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=(OutboxRow, ConversationRow), key_share=True)
-    )
+    ).first()
+    return (found[0], found[1]) if found else None
 
 
 def _readable(session: Session, row: OutboxRow, now: datetime) -> tuple[Block, ...] | None:
