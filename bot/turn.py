@@ -25,7 +25,7 @@ from actions.find import Finder
 from actions.knowledge import Knowledge
 from actions.knowledge.model import Office
 from bot.dialogue import Dialogue
-from bot.message import Block
+from bot.message import Block, Message
 from bot.replies import Replies
 from bot.shortcuts import Shortcut
 from bot.store import (
@@ -131,6 +131,13 @@ def fail_turn(
     blocks = house.replies.word(says("went_wrong"), facts, no_choices)
     outbox.put(session, conversation.id, blocks, now, house.words_until(now))
     inbox.give_up(session, waiting, error)
+
+
+def needs_no_understanding(message: Message, house: House) -> bool:
+    """Whether what a message means hangs on no words: nlu need not be asked."""
+    wordless = bool(message.attachments) and not message.text.strip()
+    pressed = message.pressed is not None or choices.token_in(message.text) is not None
+    return pressed or message.opened or wordless or house.shortcut(message.text) is not None
 
 
 def _press(

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 
 from actions.action import Understanding
 from bot.clock import Clock, rest
-from bot.store import Session, Store, StoreUnavailable, choices, conversations, inbox
+from bot.store import Session, Store, StoreUnavailable, conversations, inbox
 from bot.store.conversations import Lease, LeaseLost
 from bot.store.inbox import Waiting
-from bot.turn import House, Turn, fail_turn, take_turn
+from bot.turn import House, Turn, fail_turn, needs_no_understanding, take_turn
 from bot.understanding import Ear
 
 log = logging.getLogger(__name__)
@@ -137,9 +137,7 @@ class Worker:
 
     async def _understand(self, waiting: Waiting) -> Understanding:
         message = waiting.message
-        wordless = message.attachments and not message.text.strip()
-        pressed = message.pressed is not None or choices.token_in(message.text) is not None
-        if pressed or message.opened or wordless or self._house.shortcut(message.text):
+        if needs_no_understanding(message, self._house):
             return Understanding(message.text, "")
         return await self._ear.understand(message.text)
 
