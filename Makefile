@@ -1,5 +1,5 @@
 # Một Cửa: every command sets up what it needs. `make run` is all a newcomer has to know.
-.PHONY: setup run test check train demo bench
+.PHONY: setup run test check train demo bench evaluate evaluate-peer
 .DEFAULT_GOAL := run
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 export UV_PYTHON_PREFERENCE ?= system
@@ -27,6 +27,12 @@ test: setup          ## every test
 
 bench: setup         ## measure beside stock Rasa; BENCH=quick takes minutes
 	@.venv/bin/python -m tests.bench $(if $(filter quick,$(BENCH)),--quick)
+
+evaluate: setup      ## how much is understood, on the blind questions; docs/benchmarks.md
+	@.venv/bin/python -m tests.evaluate
+
+evaluate-peer: setup ## the same for Rasa's default pipeline: hours, in steps that are kept
+	@.venv/bin/python -m tests.evaluate.peer
 
 check: .venv/.ready  ## format, lint, types, imports, data; no tests
 	@.venv/bin/ruff format --check .

@@ -18,8 +18,6 @@ from nlu.text import clean, normalize
 
 _CONNECTIONS = 8
 _LONGEST = 2000
-_BESIDE = 0.35
-"""A facet counts as asked only if it is this near to the likeliest."""
 
 
 class NluUnavailable(Exception):  # noqa: N818 - a fact, not a failure
@@ -46,6 +44,8 @@ class _Entity(BaseModel):
 
     entity: str
     value: str
+    start: int = 0
+    end: int = 0
 
 
 class Parse(BaseModel):
@@ -56,8 +56,7 @@ class Parse(BaseModel):
     normalized: str
     intent: _Scored
     intent_ranking: tuple[_Scored, ...] = ()
-    facets: Mapping[Facet, float] = {}
-    facet_threshold: float = 0.5
+    asked: tuple[Facet, ...] = ()
     kinds: Mapping[CaseKind, float] = {}
     topics: tuple[_Topic, ...] = ()
     entities: tuple[_Entity, ...] = ()
@@ -163,17 +162,13 @@ class Ear:
         entities: dict[str, tuple[str, ...]] = {}
         for entity in parse.entities:
             entities[entity.entity] = (*entities.get(entity.entity, ()), entity.value)
-        least = max(parse.facet_threshold, _BESIDE * max(parse.facets.values(), default=0.0))
-        facets = [f for f, score in parse.facets.items() if score >= least]
-        if len(facets) > 1 and Facet.OVERVIEW in facets:
-            facets.remove(Facet.OVERVIEW)
         return Understanding(
             text=text,
             normalized=parse.normalized,
             intent=parse.intent.name,
             confidence=parse.intent.confidence,
             intents={scored.name: scored.confidence for scored in parse.intent_ranking},
-            facets=tuple(facets),
+            facets=parse.asked,
             kinds=parse.kinds,
             procedures=self._procedures(parse.normalized, learned, entities),
             situations=tuple(self._finder.find(parse.normalized, "situation", learned)),

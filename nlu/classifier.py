@@ -12,7 +12,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from nlu.model import Model, load, save
-from nlu.normalizer import NORMALIZED
+from nlu.normalizer import NORMALIZED, VARIANTS
 from nlu.sentences import Sentence
 
 
@@ -74,4 +74,5 @@ def _sentence(message: Message) -> Sentence:
         marks.get("topic"),
         tuple(marks.get("facets", ())),
         marks.get("kind"),
+        tuple(message.get(VARIANTS, ())),
     )

@@ -12,7 +12,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import read_config_file
 
 from nlu.classifier import Classifier
-from nlu.codes import CodeExtractor
+from nlu.entities import EntityExtractor
 from nlu.normalizer import Normalizer
 from nlu.sentences import Sentence, read_sentences
 
@@ -21,7 +21,7 @@ from nlu.sentences import Sentence, read_sentences
 _KINDS = DefaultV1Recipe.ComponentType
 DefaultV1Recipe.register(_KINDS.MESSAGE_FEATURIZER, is_trainable=True)(Normalizer)
 DefaultV1Recipe.register(_KINDS.INTENT_CLASSIFIER, is_trainable=True)(Classifier)
-DefaultV1Recipe.register(_KINDS.ENTITY_EXTRACTOR, is_trainable=False)(CodeExtractor)
+DefaultV1Recipe.register(_KINDS.ENTITY_EXTRACTOR, is_trainable=True)(EntityExtractor)
 
 
 class SentenceImporter(TrainingDataImporter):

@@ -1,100 +1,62 @@
-"""Training: heads on all sentences, calibration on sentences that were held out in turn."""
+"""Training: heads on all sentences, calibrated on sentences that were held out in turn."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.sparse import csr_matrix, vstack
-from sklearn.linear_model import LogisticRegression
+from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
+from nlu.calibrate import READINGS, HeldOut, Labels, calibrate, figures
 from nlu.features import Features, Floats, known_features
-from nlu.model import HEADS, Calibration, Head, Model, evidence, word_count
+from nlu.model import HEADS, SEES, SIGNS, Head, Model, signs
 from nlu.sentences import TOPIC_KIND, Sentence
 from nlu.text import fold, without_diacritics
 
-FOLDS = 4
+PARTS = 4
+HELD_OUT = 2
+MANY = 5000
+"""Of many sentences this many parts are held out in turn: enough to calibrate by, in half the
+time. Of few, all are."""
+
+TOPICS = ("procedures", "situations")
+"""Heads that learn nothing from variants: their words are many and stay whole letters' worth."""
+
 SEED = 0
-READINGS = 2
-RARE_COUNT_MORE = 0.5
-"""The judge weighs a sentence by its intent's size to minus this power: in life fewer messages
-ask about conduct, and more greet or complain, than among sentences written topic by topic."""
+SEEN_AT_LEAST = {"about": 2, "asked": 3}
+"""How many readings must have a feature; there are far more turns of phrase than words."""
 
-JOINED_WORDS = 12
-JOINERS = (" và ", ", ", " với ", " ")
-"""How long the halves of a made two-part message may be, and what stands between them."""
-
-JUDGE_HELD = 0.01
-"""How dear it is for the judge to leave the plain scores."""
-
-Labels = list[frozenset[str]]
-Rows = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Scores of every sentence, as written and stripped, by heads that had not learned it."""
-
-    sentences: Sequence[Sentence]
-    labels: dict[str, Labels]
-    names: dict[str, list[str]]
-    scores: dict[str, Floats]
-    """For each head: reading, sentence, label."""
-
-    def rows(self, head: str) -> Rows:
-        """The sentences that bear a label of this head."""
-        return np.array([at for at, labels in enumerate(self.labels[head]) if labels], np.int64)
-
-    def truth(self, head: str) -> Rows:
-        """For each such sentence the place of its one label."""
-        place = {name: at for at, name in enumerate(self.names[head])}
-        return np.array([place[next(iter(self.labels[head][at]))] for at in self.rows(head)])
-
-    def chosen(self, head: str) -> Floats:
-        """Scores of these sentences, both readings one below the other."""
-        return self.scores[head][:, self.rows(head)].reshape(-1, len(self.names[head]))
-
-    def evidence(self) -> Floats:
-        """What the judge sees of every sentence, both readings one below the other."""
-        heads = [self.scores[name] for name in ("intents", "procedures", "situations")]
-        lengths = [word_count(sentence.text) for sentence in self.sentences]
-        return np.stack(
-            [
-                evidence(*(head[reading, at] for head in heads), length=length)
-                for reading in range(READINGS)
-                for at, length in enumerate(lengths)
-            ]
-        )
 
 
 def learn(sentences: Sequence[Sentence], say: Say) -> Model:
     """A calibrated model of sentences whose text is already normalised."""
-    held_out = hold_out(sentences, say)
-    calibration = _calibrate(held_out)
-    for line in figures(held_out, calibration):
-        say(line)
-    say(f"learning all {len(held_out.sentences)} sentences")
-    features, heads = _fit(held_out.sentences, held_out.labels, held_out.names)
-    return Model(features, heads, calibration)
-
-
-def hold_out(sentences: Sequence[Sentence], say: Say) -> HeldOut:
-    """Score each part of the sentences with what the other parts teach."""
     sentences = _without_repeats(sentences)
     labels = {head: [_labels(head, sentence) for sentence in sentences] for head in HEADS}
     names = {head: sorted(frozenset().union(*labels[head])) for head in HEADS}
+    held_out = _hold_out(sentences, labels, names, say)
+    calibration = calibrate(held_out)
+    for line in figures(held_out, calibration):
+        say(line)
+    say(f"learning all {len(sentences)} sentences")
+    features, heads = _fit(sentences, labels, names)
+    return Model(features, heads, calibration)
+
+
+def _hold_out(
+    sentences: Sequence[Sentence], labels: dict[str, Labels], names: dict[str, list[str]], say: Say
+) -> HeldOut:
+    """Score some parts of the sentences with what the other parts teach."""
     scores = {
         head: np.zeros((READINGS, len(sentences), len(names[head])), np.float32) for head in HEADS
     }
+    seen = np.zeros((READINGS, len(sentences), SIGNS), np.float32)
     parts = _parts(sentences)
-    for part in range(FOLDS):
-        say(f"learning three parts of four, holding out the {part + 1}th")
+    held_parts = HELD_OUT if len(sentences) > MANY else PARTS
+    for part in range(held_parts):
+        say(f"learning three parts of four, holding out part {part + 1}")
         rest, held = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
         features, heads = _fit(
             [sentences[at] for at in rest],
@@ -102,190 +64,55 @@ def hold_out(sentences: Sequence[Sentence], say: Say) -> HeldOut:
             names,
         )
         for reading in range(READINGS):
-            matrix = _matrix(features, [_readings(sentences[at].text)[reading] for at in held])
+            texts = [_readings(sentences[at])[reading] for at in held]
+            seen[reading, held] = [signs(text, features["about"]) for text in texts]
             for head, learned in heads.items():
-                scores[head][reading, held] = (
+                rows = [at for at, sentence in enumerate(held) if _counts(head, labels, sentence)]
+                matrix = _matrix(features[SEES[head]], [texts[at] for at in rows])
+                scores[head][reading, held[rows]] = (
                     matrix @ learned.weights.astype(np.float32) + learned.bias
                 )
-    return HeldOut(sentences, labels, names, scores)
-
-
-def figures(held_out: HeldOut, calibration: Calibration) -> list[str]:
-    """How often the held-out sentences were understood, as written and without diacritics."""
-    judged = held_out.evidence() @ calibration.judge_weights + calibration.judge_bias
-    lines = [_accuracy("intents", judged, held_out.truth("intents"))]
-    for head in ("procedures", "situations", "kinds"):
-        if len(held_out.names[head]) > 1:
-            lines.append(_accuracy(head, held_out.chosen(head), held_out.truth(head)))
-    if held_out.names["facets"]:
-        asked = _facets_asked(held_out)
-        shares = _facet_shares(held_out, calibration.facet_slope, calibration.facet_shift)
-        told = _counted(shares, calibration.facet_threshold)
-        covered = ~(asked & ~told).any(axis=1) & ((told & ~asked).sum(axis=1) <= 1)
-        for what, right in (
-            ("exactly those asked", (told == asked).all(axis=1)),
-            ("all asked and one more at most", covered),
-        ):
-            share = right.reshape(READINGS, -1).mean(axis=1)
-            lines.append(f"  facets: {what} {share[0]:.1%}, stripped {share[1]:.1%}")
-    return lines
-
-
-def _accuracy(name: str, scores: Floats, truth: Rows) -> str:
-    right = (scores.argmax(axis=1) == np.tile(truth, READINGS)).reshape(READINGS, -1)
-    share = right.mean(axis=1)
-    return f"  {name}: {share[0]:.1%} of {len(truth)} right, stripped {share[1]:.1%}"
-
-
-def _calibrate(held_out: HeldOut) -> Calibration:
-    judge_weights, judge_bias = _judge(held_out)
-    slope, shift = _facet_lines(held_out)
-    return Calibration(
-        judge_weights,
-        judge_bias,
-        {head: _sharpness(held_out, head) for head in ("procedures", "situations", "kinds")},
-        slope,
-        shift,
-        _facet_threshold(held_out, slope, shift),
+    held = np.flatnonzero(parts < held_parts)
+    return HeldOut(
+        [sentences[at] for at in held],
+        {head: [labels[head][at] for at in held] for head in HEADS},
+        names,
+        {head: its[:, held] for head, its in scores.items()},
+        seen[:, held],
     )
 
 
-def _judge(held_out: HeldOut) -> tuple[Floats, Floats]:
-    """Weights that turn the evidence of all heads into the shares of the intents.
-
-    Softmax regression that is held close to the plain scores: what it adds must pay for itself.
-    """
-    truth, size = np.tile(held_out.truth("intents"), READINGS), len(held_out.names["intents"])
-    weight = np.bincount(truth)[truth] ** -RARE_COUNT_MORE
-    weight /= weight.sum()
-    seen = held_out.evidence().astype(float)
-    spread = seen.std(axis=0) + 1e-6
-    spread[:size] = spread[:size].mean()
-    seen /= spread
-    shape = (seen.shape[1], size)
-
-    def surprise(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        factor, bias, added = parameters[0], parameters[1 : 1 + size], parameters[1 + size :]
-        grown = seen @ added.reshape(shape) + bias + factor * seen[:, :size]
-        grown -= grown.max(axis=1, keepdims=True)
-        shares = np.exp(grown)
-        shares /= shares.sum(axis=1, keepdims=True)
-        told = np.log(shares[np.arange(len(truth)), truth] + 1e-12)
-        shares[np.arange(len(truth)), truth] -= 1
-        slope = shares * weight[:, None]
-        slopes = (seen.T @ slope).ravel() + 2 * JUDGE_HELD * added
-        change = np.concatenate([[(slope * seen[:, :size]).sum()], slope.sum(axis=0), slopes])
-        return float(JUDGE_HELD * added @ added - weight @ told), change
-
-    start = np.zeros(1 + size + seen.shape[1] * size)
-    start[0] = 2
-    found = minimize(surprise, start, jac=True, method="L-BFGS-B", options={"maxiter": 150}).x
-    weights = found[1 + size :].reshape(shape)
-    weights[:size] += found[0] * np.eye(size)
-    weights /= spread[:, None]
-    return weights.astype(np.float32), found[1 : 1 + size].astype(np.float32)
-
-
-def _sharpness(held_out: HeldOut, head: str) -> float:
-    """The factor under which shares of a head's scores surprise least."""
-    if len(held_out.names[head]) < 2:
-        return 1.0
-    scores, truth = held_out.chosen(head), np.tile(held_out.truth(head), READINGS)
-
-    def surprise(factor: float) -> float:
-        grown = scores * factor
-        grown -= grown.max(axis=1, keepdims=True)
-        told = grown[np.arange(len(truth)), truth] - np.log(np.exp(grown).sum(axis=1))
-        return -float(told.mean())
-
-    return float(min(np.arange(0.5, 12.1, 0.25), key=surprise))
-
-
-def _facet_lines(held_out: HeldOut) -> tuple[Floats, Floats]:
-    """For each facet the slope and shift of its probability (Platt)."""
-    asked, scores = _facets_asked(held_out), held_out.chosen("facets")
-    slopes, shifts = np.ones(asked.shape[1], np.float32), np.zeros(asked.shape[1], np.float32)
-    for at in range(asked.shape[1]):
-        if 0 < asked[:, at].sum() < len(asked):
-            line = LogisticRegression(C=1000).fit(scores[:, [at]], asked[:, at])
-            slopes[at], shifts[at] = line.coef_[0, 0], line.intercept_[0]
-    return slopes, shifts
-
-
-def _facet_threshold(held_out: HeldOut, slope: Floats, shift: Floats) -> float:
-    """The probability from which on a facet counts as asked, where most is understood (F1).
-
-    Sentences that ask several things count as much as the nine in ten that ask one.
-    """
-    asked, shares = _facets_asked(held_out), _facet_shares(held_out, slope, shift)
-    several = asked.sum(axis=1) > 1
-
-    def agreement(threshold: float) -> float:
-        told = _counted(shares, threshold)
-        shared = 2 * (told & asked).sum(axis=1) / (told.sum(axis=1) + asked.sum(axis=1))
-        groups = [shared[group] for group in (several, ~several) if group.any()]
-        return sum(float(group.mean()) for group in groups)
-
-    return round(float(max(np.arange(0.2, 0.61, 0.02), key=agreement)), 2) if asked.size else 0.5
-
-
-def _counted(shares: Floats, threshold: float) -> Mask:
-    """Which facets of each row count as asked: the likeliest, and all from the threshold on."""
-    likeliest: Floats = shares.max(axis=1, keepdims=True)
-    return shares >= np.minimum(threshold, likeliest)
-
-
-def _facets_asked(held_out: HeldOut) -> Mask:
-    names = held_out.names["facets"]
-    labels = [held_out.labels["facets"][at] for at in held_out.rows("facets")]
-    asked = np.array([[name in label for name in names] for label in labels], bool)
-    return np.tile(asked.reshape(len(labels), len(names)), (READINGS, 1))
-
-
-def _facet_shares(held_out: HeldOut, slope: Floats, shift: Floats) -> Floats:
-    shares: Floats = 1 / (1 + np.exp(-(held_out.chosen("facets") * slope + shift)))
-    return shares
+def _counts(head: str, labels: dict[str, Labels], at: int) -> bool:
+    """Whether a sentence's scores of a head are looked at: the judge sees the topics of all."""
+    return head != "facets" or bool(labels[head][at])
 
 
 def _fit(
     sentences: Sequence[Sentence], labels: dict[str, Labels], names: dict[str, list[str]]
-) -> tuple[Features, dict[str, Head]]:
-    """Features and heads of these sentences, each read as written and stripped."""
-    readings = [_readings(sentence.text) for sentence in sentences]
-    features = known_features(readings)
-    rows = [(at, text) for at, both in enumerate(readings) for text in dict.fromkeys(both)]
-    matrix = _matrix(features, [text for _, text in rows])
-    of_row = {head: [labels[head][at] for at, _ in rows] for head in HEADS}
-    seen = dict.fromkeys(HEADS, matrix)
-    joined = list(_two_in_one(sentences, labels["facets"]))
-    if joined:
-        seen["facets"] = vstack([matrix, _matrix(features, [text for text, _ in joined])]).tocsr()
-        of_row["facets"] = of_row["facets"] + [both for _, both in joined]
+) -> tuple[dict[str, Features], dict[str, Head]]:
+    """Features and heads of these sentences, each in all its readings."""
+    asking = [at for at, asked in enumerate(labels["facets"]) if asked]
+    members = {"about": range(len(sentences)), "asked": asking}
+    features: dict[str, Features] = {}
+    rows: dict[str, list[tuple[int, int]]] = {}
+    seen: dict[str, csr_matrix] = {}
+    for views, those in members.items():
+        readings = {at: _readings(sentences[at]) for at in those}
+        features[views] = known_features(views, readings.values(), at_least=SEEN_AT_LEAST[views])
+        rows[views] = [(at, n) for at, texts in readings.items() for n in range(len(texts))]
+        seen[views] = _matrix(features[views], [readings[at][n] for at, n in rows[views]])
+
+    def fitted(head: str) -> Head:
+        views = SEES[head]
+        counted = [n < READINGS or head not in TOPICS for _, n in rows[views]]
+        its = [
+            labels[head][at] if c else frozenset()
+            for (at, _), c in zip(rows[views], counted, strict=True)
+        ]
+        return _head(seen[views], its, names[head])
+
     with ThreadPoolExecutor(max_workers=2) as threads:
-        fitted = threads.map(lambda head: _head(seen[head], of_row[head], names[head]), HEADS)
-        return features, dict(zip(HEADS, fitted, strict=True))
-
-
-def _two_in_one(
-    sentences: Sequence[Sentence], facets: Labels
-) -> Iterator[tuple[str, frozenset[str]]]:
-    """Messages that ask two things of one topic, made of two that ask one each.
-
-    Few people's sentences ask for two facets, many people's messages do.
-    """
-    random = np.random.default_rng(SEED)
-    groups: defaultdict[str | None, list[int]] = defaultdict(list)
-    for at, sentence in enumerate(sentences):
-        if len(facets[at]) == 1 and word_count(sentence.text) <= JOINED_WORDS:
-            groups[sentence.topic].append(at)
-    for members in groups.values():
-        others = random.permutation(members)
-        for turn, (one, other) in enumerate(zip(members, others, strict=True)):
-            if facets[one] != facets[other]:
-                text = JOINERS[turn % len(JOINERS)].join(
-                    _readings(sentences[at].text)[turn % READINGS] for at in (one, other)
-                )
-                yield text, facets[one] | facets[other]
+        return features, dict(zip(HEADS, threads.map(fitted, HEADS), strict=True))
 
 
 def _head(matrix: csr_matrix, labels: Labels, names: list[str]) -> Head:
@@ -336,13 +163,14 @@ def _one_a_label(weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
 def _matrix(features: Features, texts: Sequence[str]) -> csr_matrix:
     seen = [features.of(text) for text in texts]
     starts = np.cumsum([0] + [len(columns) for columns, _ in seen])
-    columns = np.concatenate([columns for columns, _ in seen])
-    values = np.concatenate([values for _, values in seen])
+    columns = np.concatenate([columns for columns, _ in seen] or [np.zeros(0, np.int32)])
+    values = np.concatenate([values for _, values in seen] or [np.zeros(0, np.float32)])
     return csr_matrix((values, columns, starts), (len(texts), len(features.names)))
 
 
-def _readings(text: str) -> tuple[str, str]:
-    return text, without_diacritics(text)
+def _readings(sentence: Sentence) -> tuple[str, ...]:
+    """A sentence as written, without diacritics, and as hurried people type it."""
+    return sentence.text, without_diacritics(sentence.text), *sentence.variants
 
 
 def _labels(head: str, sentence: Sentence) -> frozenset[str]:
@@ -370,7 +198,7 @@ def _parts(sentences: Sequence[Sentence]) -> npt.NDArray[np.int64]:
     parts = np.zeros(len(sentences), np.int64)
     random = np.random.default_rng(SEED)
     for members in groups.values():
-        start = int(random.integers(FOLDS))
+        start = int(random.integers(PARTS))
         for turn, at in enumerate(random.permutation(members)):
-            parts[at] = (start + turn) % FOLDS
+            parts[at] = (start + turn) % PARTS
     return parts

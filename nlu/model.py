@@ -10,15 +10,21 @@ import numpy.typing as npt
 
 from nlu.features import LONGEST, Features, Floats, Ints
 
+Mask = npt.NDArray[np.bool_]
+
 HEADS = ("intents", "procedures", "situations", "facets", "kinds")
+SEES = dict.fromkeys(HEADS, "about") | {"facets": "asked"}
+"""Which views of a message each head looks at."""
 ASKS = {
     "procedures": ("ask_procedure", "ask_about_complaint_procedure"),
     "situations": ("ask_conduct",),
 }
+WHOLE = "overview"
 SMALLEST_FACET = 0.05
 BEST_TOPICS = 8
 BEST_INTENTS = 10
 MANY_WORDS = 50
+SIGNS = 5
 
 
 @dataclass(frozen=True)
@@ -55,15 +61,15 @@ class Calibration:
 class Model:
     """Reads messages; nothing in it changes after training."""
 
-    features: Features
+    features: dict[str, Features]
     heads: dict[str, Head]
     calibration: Calibration
 
     def parse(self, normalized: str) -> dict[str, object]:
         """The meaning of a message: what nlu adds to Rasa's answer."""
-        columns, values = self.features.of(normalized)
-        scores = {name: head.scores(columns, values) for name, head in self.heads.items()}
-        intents = self._intents(scores, length=word_count(normalized))
+        seen = {views: features.of(normalized) for views, features in self.features.items()}
+        scores = {name: head.scores(*seen[SEES[name]]) for name, head in self.heads.items()}
+        intents = self._intents(scores, signs(normalized, self.features["about"]))
         ranking = [
             {"name": name, "confidence": confidence}
             for name, confidence in _best(intents, BEST_INTENTS)
@@ -73,13 +79,13 @@ class Model:
             "intent": ranking[0],
             "intent_ranking": ranking,
             "facets": {name: share for name, share in facets if share >= SMALLEST_FACET},
-            "facet_threshold": self._facet_threshold(facets),
+            "asked": self._asked(facets),
             "kinds": self._given("kinds", scores["kinds"]),
             "topics": self._topics(scores, intents),
         }
 
-    def _intents(self, scores: dict[str, Floats], length: int) -> dict[str, float]:
-        seen = evidence(scores["intents"], scores["procedures"], scores["situations"], length)
+    def _intents(self, scores: dict[str, Floats], beside: Floats) -> dict[str, float]:
+        seen = evidence(scores["intents"], scores["procedures"], scores["situations"], beside)
         weighed = seen @ self.calibration.judge_weights + self.calibration.judge_bias
         return _by_label(self.heads["intents"], softmax(weighed))
 
@@ -89,10 +95,12 @@ class Model:
         shares = _by_label(self.heads["facets"], 1 / (1 + np.exp(-weighed)))
         return _best(shares, len(shares))
 
-    def _facet_threshold(self, facets: list[tuple[str, float]]) -> float:
-        """From here on a facet of this message counts as asked; the likeliest always does."""
-        likeliest = facets[0][1] if facets else 1.0
-        return min(self.calibration.facet_threshold, likeliest)
+    def _asked(self, facets: list[tuple[str, float]]) -> list[str]:
+        """The facets that count as asked, likeliest first."""
+        names = [name for name, _ in facets]
+        shares = np.array([[share for _, share in facets]])
+        told = asked_of(names, shares, self.calibration.facet_threshold)[0] if names else []
+        return [name for name, is_asked in zip(names, told, strict=True) if is_asked]
 
     def _topics(
         self, scores: dict[str, Floats], intents: dict[str, float]
@@ -114,17 +122,29 @@ class Model:
         return _by_label(self.heads[head], softmax(scores * self.calibration.sharpness[head]))
 
 
-def word_count(normalized: str) -> int:
-    """The words of a message, as far as the judge of the intent counts them."""
-    return min(len(normalized[:LONGEST].split()), MANY_WORDS)
+def signs(normalized: str, known: Features) -> Floats:
+    """What the judge of the intent looks at beside scores: how long a message is, whether it has
+    a question mark, how many of its words no sentence has."""
+    length = min(len(normalized[:LONGEST].split()), MANY_WORDS)
+    seen = [np.log1p(length), length < 4, length < 8, "?" in normalized]
+    return np.array([*seen, known.strangeness(normalized)], np.float32)
 
 
-def evidence(intents: Floats, procedures: Floats, situations: Floats, length: int) -> Floats:
+def evidence(intents: Floats, procedures: Floats, situations: Floats, beside: Floats) -> Floats:
     """What the judge of the intent looks at: all scores for intents, how well a known topic
-    fits, and how many words there are."""
-    words = [np.log1p(length), length < 4, length < 8]
-    parts = [intents, _fit(procedures), _fit(situations), np.array(words, np.float32)]
-    return np.concatenate(parts).astype(np.float32)
+    fits, and the signs."""
+    return np.concatenate([intents, _fit(procedures), _fit(situations), beside]).astype(np.float32)
+
+
+def asked_of(names: Sequence[str], shares: Floats, threshold: float) -> Mask:
+    """Which facets of each row count as asked: the likeliest, and all from the threshold on.
+
+    Who asks for one thing does not ask for the whole besides.
+    """
+    told: Mask = shares >= np.minimum(threshold, shares.max(axis=1, keepdims=True))
+    if WHOLE in names:
+        told[told.sum(axis=1) > 1, names.index(WHOLE)] = False
+    return told
 
 
 def softmax(scores: Floats) -> Floats:
@@ -140,17 +160,18 @@ def save(model: Model, folder: Path) -> None:
     """Write a model into a folder of Rasa's model storage."""
     calibration = model.calibration
     arrays = {
-        "features": model.features.weights,
         "judge_weights": calibration.judge_weights,
         "judge_bias": calibration.judge_bias,
         "facet_slope": calibration.facet_slope,
         "facet_shift": calibration.facet_shift,
     }
+    for views, features in model.features.items():
+        arrays[f"{views}_features"] = features.weights
     for name, head in model.heads.items():
         arrays |= {f"{name}_weights": head.weights, f"{name}_bias": head.bias}
     np.savez(folder / "weights.npz", **arrays)
     names = {
-        "features": list(model.features.names),
+        "features": {views: list(known.names) for views, known in model.features.items()},
         "labels": {name: list(head.labels) for name, head in model.heads.items()},
         "sharpness": calibration.sharpness,
         "facet_threshold": calibration.facet_threshold,
@@ -174,7 +195,11 @@ def load(folder: Path) -> Model:
             arrays["facet_shift"],
             names["facet_threshold"],
         )
-        return Model(Features(names["features"], arrays["features"]), heads, calibration)
+        features = {
+            views: Features(views, known, arrays[f"{views}_features"])
+            for views, known in names["features"].items()
+        }
+        return Model(features, heads, calibration)
 
 
 def _fit(scores: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,20 @@ from rasa.shared.nlu.constants import TEXT
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
+from nlu import noise
 from nlu.sentences import read_shorthand
 from nlu.text import Shorthand, clean, normalize
 
 NORMALIZED = "normalized"
+VARIANTS = "variants"
+NOISES = (
+    noise.teencode,
+    noise.both(noise.typo, noise.strip),
+    noise.both(noise.teencode, noise.strip),
+    noise.both(noise.telex, noise.typo),
+)
+"""What is made of the sentences in turn, one of each: short forms, slips, left-over keys."""
+SEED = 0
 
 
 class Normalizer(GraphComponent):
@@ -67,8 +78,12 @@ class Normalizer(GraphComponent):
         return self._resource
 
     def process_training_data(self, training_data: TrainingData) -> TrainingData:
-        """Normalise the sentences that the classifier learns."""
+        """Normalise the sentences that the classifier learns, and make noisy ones of them."""
         self.process(training_data.training_examples)
+        chance = random.Random(SEED)
+        for at, message in enumerate(training_data.training_examples):
+            noisy = NOISES[at % len(NOISES)](message.get(TEXT) or "", chance)
+            message.set(VARIANTS, [normalize(clean(noisy), self._shorthand)])
         return training_data
 
     def process(self, messages: list[Message]) -> list[Message]:

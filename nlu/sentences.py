@@ -45,6 +45,8 @@ class Sentence:
     topic: str | None = None
     facets: tuple[str, ...] = ()
     kind: str | None = None
+    variants: tuple[str, ...] = ()
+    """The same as hurried people type it; made for training, never written down."""
 
 
 def read_sentences(data: Path) -> list[Sentence]:
@@ -92,8 +94,10 @@ def read_shorthand(path: Path) -> Shorthand:
     for short, long in table.items():
         if not isinstance(short, str) or not isinstance(long, str):
             raise BadData(f"{path}: {short!r} must stand for a text in quotes")
-        if not short.isalnum() or normalize(short) != short:
+        if not short.isalnum() or normalize(short, {short: short}) != short:
             raise BadData(f"{path}: {short!r} must be one word, in lower case")
+        if short == long:
+            continue
         if normalize(long) != long or any(word in table for word in long.split()):
             raise BadData(f"{path}: {short!r} stands for {long!r}, which is itself written short")
     return {str(short): str(long) for short, long in table.items()}

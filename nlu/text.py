@@ -7,51 +7,52 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from nlu.syllables import ANY_VOWEL, TONED, VOWELS, from_keys, place_tone
+
 Shorthand = Mapping[str, str]
 """Teencode and abbreviations with what they stand for, both in lower case: `{"ko": "không"}`."""
 
 _NO_SHORTHAND: Shorthand = {}
-_TONES = "\u0300\u0301\u0303\u0309\u0323"
-_MARKED = "ăâêôơư"
-_VOWELS = "aeiouy" + _MARKED
-_TONED = {unicodedata.normalize("NFC", v + t): (v, t) for v in _VOWELS for t in _TONES}
-_ANY_VOWEL = _VOWELS + "".join(_TONED)
 _SAME_VOWEL = {
-    vowel: vowel + "".join(letter for letter, (base, _) in _TONED.items() if base == vowel)
-    for vowel in _VOWELS
+    vowel: vowel + "".join(letter for letter, (base, _) in TONED.items() if base == vowel)
+    for vowel in VOWELS
 }
 
 _WORD = re.compile(r"[^\W_]+")
 _NOT_WORD = re.compile(r"[\W_]+")
 _MARKS = re.compile("[\u0300-\u036f]+")
-_SYLLABLE = re.compile(rf"([bcdđghklmnpqrstvx]{{0,3}})([{_ANY_VOWEL}]{{2,4}})(ch|ng|nh|c|m|n|p|t)?")
+_BEGINNING = re.compile("^[/ \u0300-\u036f]+")
 _STRETCHED = re.compile(r"([^\W\d_])\1\1+")
 # An accented word is Vietnamese, where no letter stands twice but the o of xoong and moóc.
 _DOUBLED = re.compile(
     "|".join(f"[{same}]{{2,}}" for vowel, same in _SAME_VOWEL.items() if vowel != "o")
     + rf"|[{_SAME_VOWEL['o']}]{{2,}}(?!ng|c)"
-    + rf"|([^\W\d_{_ANY_VOWEL}])\1+"
+    + rf"|([^\W\d_{ANY_VOWEL}])\1+"
 )
 _ROMAN = frozenset("ivxlcdm")
 
 
 def clean(text: str) -> str:
     """What a person typed, without anything that could hide in it or pass for a command."""
-    return _spaced(unicodedata.normalize("NFKC", _visible(text))).lstrip("/ ")
+    return _BEGINNING.sub("", _spaced(unicodedata.normalize("NFKC", _visible(text))))
 
 
 def normalize(text: str, shorthand: Shorthand = _NO_SHORTHAND) -> str:
-    """The accented reading: NFC, lower case, one tone placement, no stretched letters.
+    """The accented reading: NFC, lower case, one tone placement, no stretched letters, shorthand
+    and left-over Telex or VNI keys written out.
 
     Doing it twice changes nothing, provided that no word of a long form is itself shorthand.
     """
 
     def mend(match: re.Match[str]) -> str:
-        word = _place_tone(_unstretch(match[0]))
+        word = place_tone(_unstretch(match[0]))
+        if word in shorthand:
+            return shorthand[word]
+        word = from_keys(word)
         return shorthand.get(word, word)
 
     letters = _MARKS.sub("", unicodedata.normalize("NFC", text.lower()))
-    return _WORD.sub(mend, _spaced(letters))
+    return _WORD.sub(mend, _spaced(unicodedata.normalize("NFC", letters)))
 
 
 def fold(text: str) -> str:
@@ -101,31 +102,4 @@ def _unstretch(word: str) -> str:
 
 
 def _the_toned_one(run: re.Match[str]) -> str:
-    return next((letter for letter in run[0] if letter in _TONED), run[0][0])
-
-
-def _place_tone(word: str) -> str:
-    """hoà → hòa, thuỷ → thủy, qúy → quý, gía → giá: the tone where older print puts it."""
-    if word.isascii() or not (match := _SYLLABLE.fullmatch(word)):
-        return word
-    onset, vowels, coda = match[1], match[2], match[3] or ""
-    tones = [_TONED[letter][1] for letter in vowels if letter in _TONED]
-    if len(tones) != 1:
-        return word
-    bare = "".join(_TONED[letter][0] if letter in _TONED else letter for letter in vowels)
-    at = _tone_position(onset, bare, coda)
-    return onset + bare[:at] + _with_tone(bare[at], tones[0]) + bare[at + 1 :] + coda
-
-
-def _tone_position(onset: str, vowels: str, coda: str) -> int:
-    marked = [at for at, letter in enumerate(vowels) if letter in _MARKED]
-    if marked:
-        return marked[-1]
-    if coda:
-        return len(vowels) - 1
-    start = 1 if onset + vowels[0] in ("qu", "gi") else 0
-    return start + (1 if len(vowels) - start == 3 else 0)
-
-
-def _with_tone(vowel: str, tone: str) -> str:
-    return unicodedata.normalize("NFC", vowel + tone)
+    return next((letter for letter in run[0] if letter in TONED), run[0][0])

@@ -16,6 +16,7 @@ from aiohttp import ClientError
 
 from tests.bench import report
 from tests.bench.burst import burst_of_telegram
+from tests.bench.finder import figures as finder_figures
 from tests.bench.machine import this_machine
 from tests.bench.measure import (
     Load,
@@ -81,6 +82,8 @@ async def run(plan: Plan, *, quick: bool) -> Results:
     """The whole bench."""
     _stop_on_sigterm()
     started, clock, machine = datetime.now(UTC), time.monotonic(), this_machine()
+    say("the finder")
+    found = finder_figures(plan.rounds)
     project = await trained()
     async with AsyncExitStack() as stack:
         say("starting both sides")
@@ -92,7 +95,7 @@ async def run(plan: Plan, *, quick: bool) -> Results:
         long = await growth(
             [mine, peers[0]], plan.messages, {OURS: 600.0, TRIVIAL: plan.peer_growth_seconds}
         )
-        figures.append(growth_figure(long, OURS, TRIVIAL))
+        figures += [growth_figure(long, OURS, TRIVIAL), *found]
         cases = mine.cases()
         memory = {c.name: c.memory_megabytes() for side in sides for c in side.children}
     say("a burst of updates")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.bench.burst import PEOPLE, PER_SECOND, SECONDS
+from tests.bench.finder import ENTRIES, MESSAGES
 from tests.bench.measure import CLIENTS, CLIENTS_OWN, WINDOW
 from tests.bench.results import Results, window
 
@@ -15,7 +16,7 @@ def page(rows: Sequence[Mapping[str, Any]], results: Results) -> str:
     """The whole page, from the rows of var/bench.json and the rest of the run."""
     parts = [
         _head(results),
-        _compared(rows),
+        *(_compared(peer, rows) for peer in dict.fromkeys(row["beside"] for row in rows)),
         _growth(results),
         _burst(results),
         _profile(results),
@@ -40,14 +41,14 @@ Machine: {machine.cpu}, {machine.cores} cores, {machine.memory_gb:.0f} GB of mem
 {results.profile.disk:.1f} ms to keep 4 KB (median)."""
 
 
-def _compared(rows: Sequence[Mapping[str, Any]]) -> str:
+def _compared(peer: str, rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [
-        "## Beside stock Rasa",
+        f"## Beside {peer}",
         "",
         "| what | unit | ours | peer | times better | asked |",
         "|---|---|---|---|---|---|",
     ]
-    for row in rows:
+    for row in (row for row in rows if row["beside"] == peer):
         lines.append(
             f"| `{row['name']}`: {row['what']} | {row['unit']} "
             f"| {_spread(row['ours'], row['ours_min_max'])} "
@@ -70,6 +71,9 @@ def _short(number: float) -> str:
 
 
 def _asked(row: Mapping[str, Any]) -> str:
+    if row["limit"] is not None:
+        kept = "reached" if row["ours"] < row["limit"] else "**not reached**"
+        return f"< {row['limit']:g} {row['unit']}: {kept}"
     if row["asked"] is None:
         return "–"
     reached = "reached" if row["times_better"] >= row["asked"] else "**not reached**"
@@ -206,6 +210,11 @@ def _how(results: Results) -> str:
         "whoever is quicker.",
         "- Both sides are warmed up, then measured in turn (A B A B), so that noise meets both. "
         "Times better is the ratio of the medians; its brackets are the ratios round by round.",
+        "- **The finder** is asked in the bench's process, before anything else runs: "
+        f"{ENTRIES} made-up procedures with two or three other names each, {MESSAGES} messages "
+        "from three words to sixty, half of them without diacritics; each message once for "
+        "procedures and once for situations, as the gateway does. Its peer scores every word of "
+        "a message against every name that has it. Memory is what Python holds after building.",
         f"- Memory at the end: {memory}.",
     ]
     return "\n".join(lines)

@@ -89,8 +89,8 @@ def project_files(ours: Mapping[str, str]) -> dict[str, str]:
         "config.yml": config,
         "domain.yml": ours["domain.yml"],
         "data/rules.yml": ours["data/rules.yml"],
-        "data/nlu.yml": _yaml(nlu=list(_examples(sentences))),
-        "data/stories.yml": _yaml(stories=list(_stories(action))),
+        "data/nlu.yml": written(nlu=list(examples(sentences))),
+        "data/stories.yml": written(stories=list(_stories(action))),
     }
 
 
@@ -139,7 +139,7 @@ def sample(sentences: Iterable[Sentence], size: int) -> list[Sentence]:
     ]
 
 
-def _examples(sentences: Iterable[Sentence]) -> Iterable[dict[str, str]]:
+def examples(sentences: Iterable[Sentence]) -> Iterable[dict[str, str]]:
     texts: dict[str, list[str]] = defaultdict(list)
     for sentence in sentences:
         texts[sentence.intent].append(" ".join(sentence.text.split()))
@@ -155,7 +155,7 @@ def _stories(action: Mapping[str, str]) -> Iterable[dict[str, object]]:
         yield {"story": name, "steps": steps}
 
 
-def _yaml(**content: object) -> str:
+def written(**content: object) -> str:
     written = io.StringIO()
     YAML(typ="safe").dump({"version": "3.1", **content}, written)
     return written.getvalue()

@@ -27,6 +27,10 @@ class Figure:
     peer: Sequence[float]
     asked: float | None = None
     """How many times better ours must be."""
+    limit: float | None = None
+    """What ours must stay below, whatever the peer does."""
+    beside: str = "stock Rasa"
+    """Who the peer is."""
 
     @property
     def times_better(self) -> float:
@@ -49,6 +53,8 @@ class Figure:
             "times_better": round(self.times_better, 3),
             "what": self.what,
             "asked": self.asked,
+            "limit": self.limit,
+            "beside": self.beside,
             "rounds": len(self.ours),
             "ours_min_max": [round(min(self.ours), 3), round(max(self.ours), 3)],
             "peer_min_max": [round(min(self.peer), 3), round(max(self.peer), 3)],

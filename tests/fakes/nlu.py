@@ -35,7 +35,7 @@ def parse(
         "intent": {"name": intent, "confidence": confidence},
         "intent_ranking": [{"name": n, "confidence": c} for n, c in ranking.items()],
         "facets": dict.fromkeys(facets, 0.95),
-        "facet_threshold": 0.5,
+        "asked": list(facets),
         "kinds": {k: (0.9 if k == kind else 0.03) for k in KINDS},
         "topics": [{"id": i, "kind": k, "confidence": c} for i, k, c in ranked],
         "entities": entities or [],

@@ -1,0 +1,189 @@
+"""Calibration: scores of sentences that were held out become probabilities and thresholds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from nlu.features import Floats
+from nlu.model import Calibration, Mask, asked_of, evidence
+from nlu.sentences import Sentence
+
+READINGS = 2
+"""A sentence is scored as written and without diacritics."""
+
+RARE_COUNT_MORE = 0.5
+"""The judge weighs a sentence by its intent's size to minus this power: in life fewer messages
+ask about conduct, and more greet or complain, than among sentences written topic by topic."""
+
+JUDGE_HELD = 0.01
+"""How dear it is for the judge to leave the plain scores."""
+
+Labels = list[frozenset[str]]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of every sentence, as written and stripped, by heads that had not learned it."""
+
+    sentences: Sequence[Sentence]
+    labels: dict[str, Labels]
+    names: dict[str, list[str]]
+    scores: dict[str, Floats]
+    """For each head: reading, sentence, label."""
+    signs: Floats
+    """What the judge sees beside scores: reading, sentence, sign."""
+
+    def rows(self, head: str) -> Rows:
+        """The sentences that bear a label of this head."""
+        return np.array([at for at, labels in enumerate(self.labels[head]) if labels], np.int64)
+
+    def truth(self, head: str) -> Rows:
+        """For each such sentence the place of its one label."""
+        place = {name: at for at, name in enumerate(self.names[head])}
+        return np.array([place[next(iter(self.labels[head][at]))] for at in self.rows(head)])
+
+    def chosen(self, head: str) -> Floats:
+        """Scores of these sentences, both readings one below the other."""
+        return self.scores[head][:, self.rows(head)].reshape(-1, len(self.names[head]))
+
+    def evidence(self) -> Floats:
+        """What the judge sees of every sentence, both readings one below the other."""
+        heads = [self.scores[name] for name in ("intents", "procedures", "situations")]
+        return np.stack(
+            [
+                evidence(*(head[reading, at] for head in heads), self.signs[reading, at])
+                for reading in range(READINGS)
+                for at in range(len(self.sentences))
+            ]
+        )
+
+
+def figures(held_out: HeldOut, calibration: Calibration) -> list[str]:
+    """How often the held-out sentences were understood, as written and without diacritics."""
+    judged = held_out.evidence() @ calibration.judge_weights + calibration.judge_bias
+    lines = [_accuracy("intents", judged, held_out.truth("intents"))]
+    for head in ("procedures", "situations", "kinds"):
+        if len(held_out.names[head]) > 1:
+            lines.append(_accuracy(head, held_out.chosen(head), held_out.truth(head)))
+    if held_out.names["facets"]:
+        asked = _facets_asked(held_out)
+        shares = _facet_shares(held_out, calibration.facet_slope, calibration.facet_shift)
+        told = asked_of(held_out.names["facets"], shares, calibration.facet_threshold)
+        covered = ~(asked & ~told).any(axis=1) & ((told & ~asked).sum(axis=1) <= 1)
+        for what, right in (
+            ("exactly those asked", (told == asked).all(axis=1)),
+            ("all asked and one more at most", covered),
+        ):
+            share = right.reshape(READINGS, -1).mean(axis=1)
+            lines.append(f"  facets: {what} {share[0]:.1%}, stripped {share[1]:.1%}")
+    return lines
+
+
+def _accuracy(name: str, scores: Floats, truth: Rows) -> str:
+    right = (scores.argmax(axis=1) == np.tile(truth, READINGS)).reshape(READINGS, -1)
+    share = right.mean(axis=1)
+    return f"  {name}: {share[0]:.1%} of {len(truth)} right, stripped {share[1]:.1%}"
+
+
+def calibrate(held_out: HeldOut) -> Calibration:
+    """All factors and thresholds, from sentences that the scores had not seen."""
+    judge_weights, judge_bias = _judge(held_out)
+    slope, shift = _facet_lines(held_out)
+    return Calibration(
+        judge_weights,
+        judge_bias,
+        {head: _sharpness(held_out, head) for head in ("procedures", "situations", "kinds")},
+        slope,
+        shift,
+        _facet_threshold(held_out, slope, shift),
+    )
+
+
+def _judge(held_out: HeldOut) -> tuple[Floats, Floats]:
+    """Weights that turn the evidence of all heads into the shares of the intents.
+
+    Softmax regression that is held close to the plain scores: what it adds must pay for itself.
+    """
+    truth, size = np.tile(held_out.truth("intents"), READINGS), len(held_out.names["intents"])
+    weight = np.bincount(truth)[truth] ** -RARE_COUNT_MORE
+    weight /= weight.sum()
+    seen = held_out.evidence().astype(float)
+    spread = seen.std(axis=0) + 1e-6
+    spread[:size] = spread[:size].mean()
+    seen /= spread
+    shape = (seen.shape[1], size)
+
+    def surprise(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        factor, bias, added = parameters[0], parameters[1 : 1 + size], parameters[1 + size :]
+        grown = seen @ added.reshape(shape) + bias + factor * seen[:, :size]
+        grown -= grown.max(axis=1, keepdims=True)
+        shares = np.exp(grown)
+        shares /= shares.sum(axis=1, keepdims=True)
+        told = np.log(shares[np.arange(len(truth)), truth] + 1e-12)
+        shares[np.arange(len(truth)), truth] -= 1
+        slope = shares * weight[:, None]
+        slopes = (seen.T @ slope).ravel() + 2 * JUDGE_HELD * added
+        change = np.concatenate([[(slope * seen[:, :size]).sum()], slope.sum(axis=0), slopes])
+        return float(JUDGE_HELD * added @ added - weight @ told), change
+
+    start = np.zeros(1 + size + seen.shape[1] * size)
+    start[0] = 2
+    found = minimize(surprise, start, jac=True, method="L-BFGS-B", options={"maxiter": 150}).x
+    weights = found[1 + size :].reshape(shape)
+    weights[:size] += found[0] * np.eye(size)
+    weights /= spread[:, None]
+    return weights.astype(np.float32), found[1 : 1 + size].astype(np.float32)
+
+
+def _sharpness(held_out: HeldOut, head: str) -> float:
+    """The factor under which shares of a head's scores surprise least."""
+    if len(held_out.names[head]) < 2:
+        return 1.0
+    scores, truth = held_out.chosen(head), np.tile(held_out.truth(head), READINGS)
+
+    def surprise(factor: float) -> float:
+        grown = scores * factor
+        grown -= grown.max(axis=1, keepdims=True)
+        told = grown[np.arange(len(truth)), truth] - np.log(np.exp(grown).sum(axis=1))
+        return -float(told.mean())
+
+    return float(min(np.arange(0.5, 12.1, 0.25), key=surprise))
+
+
+def _facet_lines(held_out: HeldOut) -> tuple[Floats, Floats]:
+    """For each facet the slope and shift of its probability (Platt)."""
+    asked, scores = _facets_asked(held_out), held_out.chosen("facets")
+    slopes, shifts = np.ones(asked.shape[1], np.float32), np.zeros(asked.shape[1], np.float32)
+    for at in range(asked.shape[1]):
+        if 0 < asked[:, at].sum() < len(asked):
+            line = LogisticRegression(C=1000).fit(scores[:, [at]], asked[:, at])
+            slopes[at], shifts[at] = line.coef_[0, 0], line.intercept_[0]
+    return slopes, shifts
+
+
+def _facet_threshold(held_out: HeldOut, slope: Floats, shift: Floats) -> float:
+    """The probability from which on a facet counts as asked, where most is exactly understood."""
+    asked, shares = _facets_asked(held_out), _facet_shares(held_out, slope, shift)
+    names = held_out.names["facets"]
+
+    def exact(threshold: float) -> float:
+        return float((asked_of(names, shares, threshold) == asked).all(axis=1).mean())
+
+    return round(float(max(np.arange(0.2, 0.81, 0.02), key=exact)), 2) if asked.size else 0.5
+
+
+def _facets_asked(held_out: HeldOut) -> Mask:
+    names = held_out.names["facets"]
+    labels = [held_out.labels["facets"][at] for at in held_out.rows("facets")]
+    asked = np.array([[name in label for name in names] for label in labels], bool)
+    return np.tile(asked.reshape(len(labels), len(names)), (READINGS, 1))
+
+
+def _facet_shares(held_out: HeldOut, slope: Floats, shift: Floats) -> Floats:
+    shares: Floats = 1 / (1 + np.exp(-(held_out.chosen("facets") * slope + shift)))
+    return shares

@@ -1,0 +1,73 @@
+"""How much is understood: `python -m tests.evaluate [FILE.jsonl…]`.
+
+Without files it opens the blind set (tests/blind), prints the table and writes var/evaluate.json,
+docs/images/understanding.svg and its part of docs/benchmarks.md. With files it only prints.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bot.settings import CHECKOUT, load_settings
+from tests.evaluate import page, peer
+from tests.evaluate.hearing import Listener, hear, listener, peers
+from tests.evaluate.messages import BadLine, Marked, read
+from tests.evaluate.rows import Heard, confusions, misses, rows
+
+BLIND = CHECKOUT / "tests" / "blind" / "vi"
+RESULT = CHECKOUT / "var" / "evaluate.json"
+DOCS = CHECKOUT / "docs" / "benchmarks.md"
+PICTURE = CHECKOUT / "docs" / "images" / "understanding.svg"
+MARK = "<!-- Below: made by `make evaluate`. -->"
+WRITTEN = "as written"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0, or 2 where a file cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m tests.evaluate", description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path, help="JSON Lines of marked messages")
+    parser.add_argument("--misses", action="store_true", help="print every message that is missed")
+    options = parser.parse_args(arguments)
+    try:
+        messages = read(options.files or sorted(BLIND.glob("*.jsonl")))
+    except (OSError, BadLine) as error:
+        print(f"cannot evaluate: {error}", file=sys.stderr)
+        return 2
+    settings = load_settings()
+    ears = listener(settings)
+    heard = asyncio.run(hear(messages, settings, ears))
+    measured = {writing: rows(its) for writing, its in heard.items()}
+    print(page.table(measured), "\n\n" + page.confusions_table(confusions(heard[WRITTEN])))
+    if options.misses:
+        print("\n".join(misses(heard[WRITTEN])))
+    if not options.files:
+        _keep(messages, heard, ears)
+    return 0
+
+
+def _keep(messages: list[Marked], heard: dict[str, list[Heard]], ears: Listener) -> None:
+    """Writes what was measured, beside the peer's kept answers where there are some."""
+    measured = {writing: rows(its) for writing, its in heard.items()}
+    kept = peer.kept(messages)
+    theirs = {w: rows(its) for w, its in peers(messages, kept.told).items()} if kept else {}
+    result: dict[str, Any] = {
+        "questions": len(messages),
+        "strangers": ears.strangers,
+        "rows": page.plain(measured),
+        "peer": page.plain(theirs),
+    }
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    RESULT.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    before = DOCS.read_text("utf-8").partition(MARK)[0].rstrip()
+    part = page.part(result, measured, theirs, confusions(heard[WRITTEN]), kept)
+    DOCS.write_text(f"{before}\n\n{MARK}\n\n{part}", "utf-8")
+    python = CHECKOUT / "nlu" / ".venv" / "bin" / "python"
+    subprocess.run([python, Path(__file__).with_name("picture.py"), RESULT, PICTURE], check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
