@@ -155,6 +155,8 @@ class Memory:
     form: Form | None = None
     draft: Draft | None = None
     awaits_code: bool = False
+    official: bool = False
+    """Whether the person said to be an official: then a story about one is rather a question."""
 
 
 @dataclass(frozen=True)

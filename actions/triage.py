@@ -30,6 +30,7 @@ class Heard(StrEnum):
     AGREE = "agree"
     REFUSE = "refuse"
     SKIP = "skip"
+    OFFICIAL = "official"
 
 
 class Phrases(Strict):
@@ -101,6 +102,8 @@ def _weigh(phrases: Phrases) -> tuple[_Weighed, ...]:
 
 _SURE = 0.5
 _MAYBE = 0.2
+_ACCUSED = 0.15
+"""The chance of a denunciation from which on its words are not kept (docs/understanding.md)."""
 _SHORT = 8
 
 
@@ -118,7 +121,10 @@ def first_heard(asked: Asked, ears: Ears) -> Heard | None:
 
 def _accuses(meant: Understanding, ears: Ears) -> bool:
     """Whether a person is accused: by what nlu makes of the case, and by the words themselves."""
-    if meant.intents.get("bring_case", 0.0) < _SURE:
+    brings = meant.intents.get("bring_case", 0.0)
+    if brings * meant.kinds.get(CaseKind.DENUNCIATION, 0.0) >= _ACCUSED:
+        return True
+    if brings < _SURE:
         return _heard_against(Heard.DENUNCIATION, meant.text, meant, ears)
     if meant.kind is CaseKind.DENUNCIATION:
         return True

@@ -26,6 +26,7 @@ _COMMANDS = (
     "telegram",
     "zalo",
     "rasa",
+    "benchmark-nlu",
 )
 
 
@@ -66,7 +67,8 @@ def main() -> int:
 def _load(given: list[str]) -> dict[str, ModuleType]:
     """The command that is given, or all of them where none is: some bring a whole library."""
     wanted = given[:1] if given[:1] and given[0] in _COMMANDS else _COMMANDS
-    return {name: importlib.import_module(f"bot.commands.{name}") for name in wanted}
+    modules = {name: f"bot.commands.{name.replace('-', '_')}" for name in wanted}
+    return {name: importlib.import_module(module) for name, module in modules.items()}
 
 
 if __name__ == "__main__":

@@ -44,14 +44,22 @@ from actions.warn_emergency import warn_emergency
 _ASKS_IN_FORM = 0.8
 _UNSURE = 0.35
 _LONGEST_NUMBER = 2
-_BORDER = 0.5
+_BORDER = 0.3
+"""How near the less likely of question and case must come to be asked back (the same page)."""
 _BORDER_OF_A_STORY = 0.1
+_ASKS_ABOUT = ("ask_conduct", "ask_about_complaint_procedure")
 _FOLLOWS = 0.1
 _ERASES = 0.7
 _COMPLAINS = 0.7
+_BRINGS = 0.5
 _ASKS_BARELY = 0.25
+_STRANGER = 0.25
+"""The chance of a stranger's question from which on it is declined (docs/understanding.md)."""
+_OFFICIAL_ASKS = 3.0
+"""How much likelier a question about conduct is from somebody who is an official."""
 _HEARD_IN_SILENCE = (Heard.EMERGENCY, Heard.DENUNCIATION, Heard.START_OVER)
 _REDIRECTED = (CaseKind.DENUNCIATION, CaseKind.COMPLAINT)
+_OUT_OF_SCOPE = "out_of_scope"
 _SIDE_QUESTIONS = {
     "ask_procedure",
     "ask_conduct",
@@ -131,6 +139,8 @@ class Dialogue:
 
     def act(self, asked: Asked, cases: Cases) -> Outcome:
         """What is done with one message."""
+        if not asked.memory.official and self._ears.hears(Heard.OFFICIAL, asked.text):
+            asked = replace(asked, memory=replace(asked.memory, official=True))
         outcome = self._act(asked, cases)
         remember = outcome.remember
         if remember.awaits_code and asked.memory.awaits_code:
@@ -231,6 +241,8 @@ class Dialogue:
                 return self._verb(asked.press.intent or "", cases)(asked)
 
     def _by_intent(self, asked: Asked, cases: Cases) -> Outcome:
+        if asked.memory.official:
+            asked = replace(asked, understanding=_weighed(asked.understanding))
         meant = asked.understanding
         if _is_bare_number(asked.text):
             return Say("no_list_open", Result.ASKED_BACK)(asked)
@@ -240,19 +252,23 @@ class Dialogue:
             return FollowCase(cases).typed(asked)
         if meant.intent is None and "case_code" in meant.entities:
             return FollowCase(cases)(asked)
+        if meant.intents.get(_OUT_OF_SCOPE, 0.0) >= _STRANGER and not _is_sure(meant):
+            return self._verb(_OUT_OF_SCOPE, cases)(asked)
         if meant.intent is None or meant.confidence < _UNSURE:
             return self._not_understood(asked)
-        if self._between_rule_and_case(meant):
+        if self._between_rule_and_case(meant, official=asked.memory.official):
             return _which_way(asked)
         return self._verb(meant.intent, cases)(asked)
 
-    def _between_rule_and_case(self, meant: Understanding) -> bool:
-        """Whether a rule may be asked for or a case be brought; who asks nothing, brings rather."""
-        asks, brings = meant.intents.get("ask_conduct", 0.0), meant.intents.get("bring_case", 0.0)
+    def _between_rule_and_case(self, meant: Understanding, *, official: bool) -> bool:
+        """Whether a rule may be asked for or a case be brought; a citizen who asks
+        nothing, brings rather."""
+        asks = max(meant.intents.get(intent, 0.0) for intent in _ASKS_ABOUT)
+        brings = meant.intents.get("bring_case", 0.0)
         if asks + brings < _ASKS_IN_FORM:
             return False
         questions = "?" in meant.text or self._ears.hears(Heard.QUESTION, meant.text)
-        least = _BORDER if questions or brings > asks else _BORDER_OF_A_STORY
+        least = _BORDER if official or questions or brings > asks else _BORDER_OF_A_STORY
         return min(asks, brings) >= least * max(asks, brings)
 
     def _verb(self, intent: str, cases: Cases) -> Verb:
@@ -286,6 +302,22 @@ class Dialogue:
         return redirect(asked) if redirect else self._form.open(asked)
 
 
+def _is_sure(meant: Understanding) -> bool:
+    return meant.intent not in (None, _OUT_OF_SCOPE) and meant.confidence >= _ASKS_IN_FORM
+
+
+def _weighed(meant: Understanding) -> Understanding:
+    """The same, as an official says it: rather asking about a rule than bringing a case."""
+    shares = dict(meant.intents)
+    if "ask_conduct" not in shares:
+        return meant
+    shares["ask_conduct"] *= _OFFICIAL_ASKS
+    whole = sum(shares.values())
+    shares = {name: share / whole for name, share in shares.items()}
+    likeliest = max(shares, key=lambda name: shares[name])
+    return replace(meant, intent=likeliest, confidence=shares[likeliest], intents=shares)
+
+
 def _forget(asked: Asked) -> Outcome:
     """Starts from the beginning: nothing of the conversation is remembered."""
     return replace(greet(asked), remember=Memory())
@@ -313,7 +345,7 @@ def _wants_the_menu(asked: Asked) -> bool:
 
 def _complains(meant: Understanding) -> bool:
     """Whether a story told in a form is rather a complaint, which needs a signed petition."""
-    brings = meant.intents.get("bring_case", 0.0) >= _BORDER
+    brings = meant.intents.get("bring_case", 0.0) >= _BRINGS
     return brings and meant.kinds.get(CaseKind.COMPLAINT, 0.0) >= _COMPLAINS
 
 
@@ -337,7 +369,9 @@ def _asks_aside(meant: Understanding, step: Step, ears: Ears) -> bool:
 
 def _which_way(asked: Asked) -> Outcome:
     """Asks whether a rule is asked for or a case is brought, when both are about as likely."""
-    likely, kind = asked.understanding.situations, asked.understanding.kind
+    meant, kind = asked.understanding, asked.understanding.kind
+    asks = max(_ASKS_ABOUT, key=lambda intent: meant.intents.get(intent, 0.0))
+    likely = meant.situations if asks == "ask_conduct" else ()
     topic = likely[0].id if likely else None
     redirected = kind in _REDIRECTED
     return Outcome(
@@ -345,7 +379,7 @@ def _which_way(asked: Asked) -> Outcome:
         (
             says(
                 "which_way",
-                Choice("way_ask", Press(Command.ASK, "ask_conduct", topic)),
+                Choice("way_ask", Press(Command.ASK, asks, topic)),
                 Choice("way_case", Press(Command.OPEN_FORM, value=kind)),
             ),
         ),

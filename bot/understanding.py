@@ -14,7 +14,7 @@ from actions.cases import CaseKind, codes_in
 from actions.find import Finder
 from actions.knowledge.model import Facet
 from actions.knowledge.reading import read_one
-from nlu.text import clean, normalize
+from nlu.text import clean, fold, normalize
 
 _CONNECTIONS = 8
 _LONGEST = 2000
@@ -137,7 +137,7 @@ class Ear:
     async def understand(self, text: str) -> Understanding:
         """What a text means; with nlu down only what is found by name."""
         visible = clean(text)[:_LONGEST]
-        if not visible:
+        if not fold(visible):
             return Understanding(text, "", intent="gibberish", confidence=1.0)
         try:
             parse = await self._nlu.parse(visible)

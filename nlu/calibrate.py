@@ -49,7 +49,8 @@ class HeldOut:
 
     def chosen(self, head: str) -> Floats:
         """Scores of these sentences, both readings one below the other."""
-        return self.scores[head][:, self.rows(head)].reshape(-1, len(self.names[head]))
+        rows = self.rows(head)
+        return self.scores[head][:, rows].reshape(READINGS * len(rows), len(self.names[head]))
 
     def evidence(self) -> Floats:
         """What the judge sees of every sentence, both readings one below the other."""

@@ -120,6 +120,6 @@ def _triples(parts: list[str]) -> list[str]:
 
 
 def _letters(word: str) -> Iterator[str]:
-    for size in range(2, min(5, len(word)) + 1):
+    for size in range(3, min(5, len(word)) + 1):
         for start in range(len(word) - size + 1):
             yield word[start : start + size]

@@ -1,5 +1,6 @@
 """Rasa's way to our sentences; importing this makes our components known to Rasa's trainer."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nlu.classifier import Classifier
 from nlu.entities import EntityExtractor
 from nlu.normalizer import Normalizer
 from nlu.sentences import Sentence, read_sentences
+from nlu.tagger import Tagger
 
 # Here and not as decorators of the classes: Rasa's recipe imports TensorFlow, which takes eight
 # seconds and 500 MB, and the server needs the classes only.
@@ -22,6 +24,7 @@ _KINDS = DefaultV1Recipe.ComponentType
 DefaultV1Recipe.register(_KINDS.MESSAGE_FEATURIZER, is_trainable=True)(Normalizer)
 DefaultV1Recipe.register(_KINDS.INTENT_CLASSIFIER, is_trainable=True)(Classifier)
 DefaultV1Recipe.register(_KINDS.ENTITY_EXTRACTOR, is_trainable=True)(EntityExtractor)
+DefaultV1Recipe.register(_KINDS.ENTITY_EXTRACTOR, is_trainable=True)(Tagger)
 
 
 class SentenceImporter(TrainingDataImporter):
@@ -61,6 +64,23 @@ class SentenceImporter(TrainingDataImporter):
     def get_stories(self, exclusion_percentage: int | None = None) -> StoryGraph:
         """None, for the same reason."""
         return StoryGraph([])
+
+
+class GivenImporter(SentenceImporter):
+    """Training data and pipeline that are given, in place of our own."""
+
+    def __init__(self, examples: Iterable[Mapping[str, Any]], config: dict[str, Any]) -> None:
+        """An importer of these examples: what Rasa calls the data of a message."""
+        super().__init__()
+        self._examples, self._config = list(examples), config
+
+    def get_nlu_data(self, language: str | None = "vi") -> TrainingData:
+        """The examples."""
+        return TrainingData([Message(data=dict(example)) for example in self._examples])
+
+    def get_config(self) -> dict[str, Any]:
+        """The pipeline."""
+        return self._config
 
 
 def _example(sentence: Sentence) -> Message:

@@ -1,5 +1,7 @@
 """`python -m nlu.train`, started in the root: trains when what training reads has changed."""
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import json
@@ -10,12 +12,18 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nlu.sentences import BadData, asked_as, knowledge_files, read_yaml
+
+if TYPE_CHECKING:
+    from rasa.shared.importers.importer import TrainingDataImporter
 
 MODEL = Path("var/model/nlu.tar.gz")
 TRAINED_FROM = MODEL.with_name("trained_from.sha256")
 BAD_DATA = 2
+UNREAD = ("serve.py", "benchmark.py")
+"""What no model depends on."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,7 +72,21 @@ def train(wanted: str) -> None:
 
 
 def _run_rasa(made: Path, folder: Path) -> None:
-    """Rasa's own trainer, without its cache, telemetry and talk."""
+    """Rasa's trainer on our own sentences."""
+    quiet_rasa(folder)
+    from rasa.shared.importers.importer import TrainingDataImporter
+
+    importer = TrainingDataImporter.load_nlu_importer_from_config("config.yml")
+    sentences = importer.get_nlu_data()
+    print(
+        f"read {len(sentences.intent_examples)} sentences of {len(sentences.intents)} intents",
+        flush=True,
+    )
+    run_trainer(importer, made, folder)
+
+
+def quiet_rasa(folder: Path) -> None:
+    """Before Rasa is imported: no cache, telemetry or talk."""
     os.environ |= {
         "RASA_TELEMETRY_ENABLED": "false",
         "RASA_MAX_CACHE_SIZE": "0",
@@ -74,20 +96,17 @@ def _run_rasa(made: Path, folder: Path) -> None:
     }
     warnings.showwarning = lambda *_, **__: None  # libraries of Rasa reset the filters
     print("starting Rasa (about ten seconds)", flush=True)
+
+
+def run_trainer(importer: TrainingDataImporter, made: Path, folder: Path) -> None:
+    """Train the pipeline of an importer on its examples with Rasa's own trainer."""
     from rasa.engine.caching import LocalTrainingCache
     from rasa.engine.recipes.default_recipe import DefaultV1Recipe
     from rasa.engine.runner.dask import DaskGraphRunner
     from rasa.engine.storage.local_model_storage import LocalModelStorage
     from rasa.engine.training.graph_trainer import GraphTrainer
     from rasa.shared.data import TrainingType
-    from rasa.shared.importers.importer import TrainingDataImporter
 
-    importer = TrainingDataImporter.load_nlu_importer_from_config("config.yml")
-    sentences = importer.get_nlu_data()
-    print(
-        f"read {len(sentences.intent_examples)} sentences of {len(sentences.intents)} intents",
-        flush=True,
-    )
     configuration = DefaultV1Recipe().graph_config_for_recipe(
         importer.get_config(), {}, training_type=TrainingType.NLU
     )
@@ -99,7 +118,7 @@ def _run_rasa(made: Path, folder: Path) -> None:
 
 
 def _read_by_training(root: Path) -> Iterator[tuple[str, bytes]]:
-    code = [path for path in sorted((root / "nlu").glob("*.py")) if path.name != "serve.py"]
+    code = [path for path in sorted((root / "nlu").glob("*.py")) if path.name not in UNREAD]
     files = [*code, root / "nlu/uv.lock", root / "config.yml"]
     files.append(root / "data" / "vocabulary" / "teencode.yml")
     files += sorted((root / "data" / "sentences").rglob("*.yml"))

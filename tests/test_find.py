@@ -3,7 +3,7 @@
 import random
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,6 +13,7 @@ from actions.knowledge import Knowledge, Topic
 from actions.knowledge.model import CatalogueEntry, Procedure, Situation
 from bot.turn import House
 from nlu.text import fold
+from tests.bench.finder import generated
 
 SURE = 0.5
 KINDS = ("procedure", "situation")
@@ -228,3 +229,47 @@ def test_finding_among_thousands_takes_less_than_two_milliseconds(
         large.find(question, "procedure", {})
         took.append(time.thread_time() - started)
     assert statistics.median(took) < 0.002
+
+
+STORY = (
+    "nhà tôi nuôi ong đã mười năm, năm ngoái con gái đi lấy mật cho mẹ chồng ở quê "
+    "thì bị té trên bậc thềm, trời nóc cũng dột mà trụ cột chính là chồng tôi lại không có sở làm"
+)
+
+
+def test_words_strewn_over_a_story_do_not_find_a_name_but_together_they_do() -> None:
+    finder = Finder(
+        [named("nuoi_ong", "Nuôi ong lấy mật trên nóc trụ sở"), named("cap_phep", "Cấp phép")]
+    )
+    assert finder.find(STORY, "procedure", {}) == []
+    [best] = finder.find(f"{STORY}, giờ xin nuôi ong lấy mật trên nóc trụ sở", "procedure", {})
+    assert (best.id, best.score >= SURE) == ("nuoi_ong", True)
+
+
+@pytest.fixture(scope="module")
+def made_up() -> list[CatalogueEntry]:
+    return generated()
+
+
+@pytest.mark.parametrize("typed", [str, fold], ids=["accented", "stripped"])
+def test_among_thousands_alike_each_is_found_first_by_its_full_name(
+    made_up: list[CatalogueEntry], typed: Callable[[str], str]
+) -> None:
+    assert lost(Finder(made_up), [(entry, typed(entry.name)) for entry in made_up]) == []
+
+
+def test_one_added_to_thousands_alike_is_found_first_by_each_of_its_names(
+    made_up: list[CatalogueEntry],
+) -> None:
+    *others, added = made_up
+    assert first(Finder(others), added.name, "procedure") != added.id
+    finder = Finder([*others, added])
+    assert lost(finder, [(added, name) for name in (added.name, *added.also_called)]) == []
+
+
+def test_generated_entries_are_the_same_in_every_run_and_no_two_names_alike(
+    made_up: list[CatalogueEntry],
+) -> None:
+    names = [fold(name) for entry in made_up for name in (entry.name, *entry.also_called)]
+    assert len(names) == len(set(names)) > 3 * len(made_up)
+    assert made_up[:100] == generated(100)

@@ -479,6 +479,57 @@ async def test_between_a_rule_and_a_case_two_buttons_ask(
     assert form.outcome.remember.form.draft == text
 
 
+async def test_an_official_who_said_so_is_told_the_rule(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    fake_nlu.knows("em trực quầy hộ tịch, chào bot", "greet")
+    story = "nói xẵng với dân cả buổi sáng nay"
+    fake_nlu.knows(
+        story,
+        "ask_conduct",
+        confidence=0.55,
+        also={"bring_case": 0.35},
+        kind="feedback",
+        topic=("cau_gat_voi_dan", "situation"),
+    )
+    turn = await citizen.says(story)
+    assert turn.outcome.result is Result.ASKED_BACK
+    await citizen.says("em trực quầy hộ tịch, chào bot")
+
+    turn = await citizen.says(story)
+
+    assert turn.outcome.rule == "cau_gat_voi_dan"
+
+
+async def test_a_likely_stranger_is_declined_also_where_another_intent_is_likelier(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    text = "giấy khai sinh của ca sĩ đó ghi tên gì"
+    fake_nlu.knows(text, "ask_procedure", confidence=0.55, also={"out_of_scope": 0.3})
+
+    turn = await citizen.says(text)
+
+    assert turn.outcome.result is Result.OUT_OF_SCOPE
+
+
+async def test_a_sure_question_is_answered_although_it_may_be_a_strangers(
+    citizen: Citizen, fake_nlu: FakeNlu
+) -> None:
+    text = "khai sinh cho con cần giấy gì"
+    fake_nlu.knows(
+        text,
+        "ask_procedure",
+        confidence=0.85,
+        also={"out_of_scope": 0.1},
+        facets=("documents",),
+        topic=("dang_ky_khai_sinh", "procedure"),
+    )
+
+    turn = await citizen.says(text)
+
+    assert turn.outcome.result is Result.ANSWERED
+
+
 async def test_erasure_is_confirmed_and_wipes_the_conversation(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:

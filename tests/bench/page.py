@@ -214,7 +214,8 @@ def _how(results: Results) -> str:
         f"{ENTRIES} made-up procedures with two or three other names each, {MESSAGES} messages "
         "from three words to sixty, half of them without diacritics; each message once for "
         "procedures and once for situations, as the gateway does. Its peer scores every word of "
-        "a message against every name that has it. Memory is what Python holds after building.",
+        "a message against every name that has it. Times are of the thread, memory is what "
+        "Python holds after building.",
         f"- Memory at the end: {memory}.",
     ]
     return "\n".join(lines)

@@ -66,7 +66,9 @@ def _keep(messages: list[Marked], heard: dict[str, list[Heard]], ears: Listener)
     part = page.part(result, measured, theirs, confusions(heard[WRITTEN]), kept)
     DOCS.write_text(f"{before}\n\n{MARK}\n\n{part}", "utf-8")
     python = CHECKOUT / "nlu" / ".venv" / "bin" / "python"
-    subprocess.run([python, Path(__file__).with_name("picture.py"), RESULT, PICTURE], check=True)
+    subprocess.run(
+        [python, Path(__file__).with_name("picture.py"), "writings", RESULT, PICTURE], check=True
+    )
 
 
 if __name__ == "__main__":

@@ -86,7 +86,10 @@ def _strangers(path: Path) -> list[CatalogueEntry]:
 
 
 async def hear(
-    messages: Sequence[Marked], settings: Settings, ears: Listener
+    messages: Sequence[Marked],
+    settings: Settings,
+    ears: Listener,
+    writings: Sequence[str] = tuple(WRITINGS),
 ) -> dict[str, list[Heard]]:
     """What is understood of all messages, by way of writing."""
     heard: dict[str, list[Heard]] = {}
@@ -100,7 +103,7 @@ async def hear(
                 parse = await nlu.parse(text)
             return ears.heard(ear, marked, text, parse, writing)
 
-        for writing in WRITINGS:
+        for writing in writings:
             asking = (one(at, marked, writing) for at, marked in enumerate(messages))
             heard[writing] = list(await asyncio.gather(*asking))
     return heard

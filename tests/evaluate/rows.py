@@ -10,6 +10,8 @@ from tests.evaluate.figures import Share, calibration_error, entity_f1, macro_f1
 from tests.evaluate.messages import Marked
 
 STRANGER = "out_of_scope"
+DECLINED = frozenset({STRANGER, "gibberish", "civil_dispute"})
+"""What is told to be none of an office's business."""
 BORDER = frozenset(
     {
         "ask_conduct",
@@ -74,9 +76,7 @@ def _rows(heard: Sequence[Heard]) -> Mapping[str, Any]:
             h.meant.kind == h.marked.kind for h in heard if h.marked.kind is not None
         ),
         "strangers refused": _share(_refused(h) for h in heard if h.marked.intents == (STRANGER,)),
-        "ours refused": _share(
-            _refused(h) for h in asked if not {STRANGER, "gibberish"} & set(h.marked.intents)
-        ),
+        "ours refused": _share(_refused(h) for h in asked if not DECLINED & set(h.marked.intents)),
         "entities, F1": _entities(heard),
         "hard border: right": _share(h.knows_kind for h in _border(heard)),
         "hard border: right or asked back": _share(
