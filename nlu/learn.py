@@ -26,7 +26,7 @@ TOPICS = ("procedures", "situations")
 """Heads that learn nothing from variants: their words are many and stay whole letters' worth."""
 
 SEED = 0
-SEEN_AT_LEAST = 3
+SEEN_AT_LEAST = {"few": 2, "many": 3}
 """How many sentences must have a feature, in any of their readings."""
 
 Say = Callable[[str], None]
@@ -96,12 +96,13 @@ def _fit(
     """Features and heads of these sentences, each in all its readings."""
     asking = [at for at, asked in enumerate(labels["facets"]) if asked]
     members = {"about": range(len(sentences)), "asked": asking}
+    at_least = SEEN_AT_LEAST["many" if len(sentences) > MANY else "few"]
     features: dict[str, Features] = {}
     rows: dict[str, list[tuple[int, int]]] = {}
     seen: dict[str, csr_matrix] = {}
     for views, those in members.items():
         readings = {at: _readings(sentences[at]) for at in those}
-        features[views] = known_features(views, readings.values(), at_least=SEEN_AT_LEAST)
+        features[views] = known_features(views, readings.values(), at_least=at_least)
         rows[views] = [(at, n) for at, texts in readings.items() for n in range(len(texts))]
         seen[views] = _matrix(features[views], [readings[at][n] for at, n in rows[views]])
 

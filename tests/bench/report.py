@@ -11,6 +11,7 @@ from tests.bench.results import ALWAYS, Results
 ROWS = CHECKOUT / "var" / "bench.json"
 DETAILS = CHECKOUT / "var" / "bench" / "details.json"
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
+MARK = "<!-- Below: made by `make evaluate`. -->"
 
 
 def write(results: Results) -> None:
@@ -22,7 +23,14 @@ def write(results: Results) -> None:
     ROWS.write_text(_json(rows), "utf-8")
     DETAILS.parent.mkdir(parents=True, exist_ok=True)
     DETAILS.write_text(_json(asdict(results)), "utf-8")
-    PAGE.write_text(page(rows, results), "utf-8")
+    write_part(page(rows, results), below=False)
+
+
+def write_part(text: str, *, below: bool) -> None:
+    """Replaces one part of docs/benchmarks.md: the bench's above the mark, or what is below it."""
+    before, _, after = PAGE.read_text("utf-8").partition(MARK) if PAGE.exists() else ("", "", "")
+    above, under = (before, text) if below else (text, after)
+    PAGE.write_text(f"{above.strip()}\n\n{MARK}\n\n{under.strip()}\n", "utf-8")
 
 
 def _json(content: Any) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.settings import CHECKOUT, load_settings
+from tests.bench import report
 from tests.evaluate import page, peer
 from tests.evaluate.hearing import Listener, hear, listener, peers
 from tests.evaluate.messages import BadLine, Marked, read
@@ -20,9 +21,7 @@ from tests.evaluate.rows import Heard, confusions, misses, rows
 
 BLIND = CHECKOUT / "tests" / "blind" / "vi"
 RESULT = CHECKOUT / "var" / "evaluate.json"
-DOCS = CHECKOUT / "docs" / "benchmarks.md"
 PICTURE = CHECKOUT / "docs" / "images" / "understanding.svg"
-MARK = "<!-- Below: made by `make evaluate`. -->"
 WRITTEN = "as written"
 
 
@@ -62,9 +61,9 @@ def _keep(messages: list[Marked], heard: dict[str, list[Heard]], ears: Listener)
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    before = DOCS.read_text("utf-8").partition(MARK)[0].rstrip()
-    part = page.part(result, measured, theirs, confusions(heard[WRITTEN]), kept)
-    DOCS.write_text(f"{before}\n\n{MARK}\n\n{part}", "utf-8")
+    report.write_part(
+        page.part(result, measured, theirs, confusions(heard[WRITTEN]), kept), below=True
+    )
     python = CHECKOUT / "nlu" / ".venv" / "bin" / "python"
     subprocess.run(
         [python, Path(__file__).with_name("picture.py"), "writings", RESULT, PICTURE], check=True

@@ -40,8 +40,8 @@ def confusions_table(wrong: Sequence[tuple[str, str, int]]) -> str:
 
 def begun() -> str:
     """When and where this was measured."""
-    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{now}; {this_machine()}"
+    now, machine = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), this_machine()
+    return f"{now} ({machine.cpu}, {machine.cores} cores, Rasa {machine.rasa})"
 
 
 def _plain(value: Any) -> dict[str, Any]:

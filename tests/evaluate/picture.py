@@ -49,7 +49,7 @@ def writings(result: Path, picture: Path) -> None:
     axes.tick_params(axis="x", labelsize=8)
     axes.set_ylim(40, 105)
     axes.set_ylabel("intent understood, of 100")
-    axes.legend(loc="lower left", ncols=2, frameon=False)
+    axes.legend(loc="upper right", ncols=2, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     _save(figure, picture)
 
