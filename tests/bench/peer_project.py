@@ -123,7 +123,7 @@ def sample(sentences: Iterable[Sentence], size: int) -> list[Sentence]:
     """A fixed choice of sentences: every intent in its turn, spread evenly over its list."""
     by_intent: dict[str, list[Sentence]] = defaultdict(list)
     for sentence in sentences:
-        if not set(sentence.text) & set("[](){}|\n"):  # marks of Rasa's training format
+        if is_plain(sentence):
             by_intent[sentence.intent].append(sentence)
     wanted = dict.fromkeys(sorted(by_intent), 0)
     left = min(size, sum(map(len, by_intent.values())))
@@ -139,7 +139,13 @@ def sample(sentences: Iterable[Sentence], size: int) -> list[Sentence]:
     ]
 
 
+def is_plain(sentence: Sentence) -> bool:
+    """Whether Rasa's format of training data takes nothing in a sentence for a mark."""
+    return not set(sentence.text) & set("[](){}|\n")
+
+
 def examples(sentences: Iterable[Sentence]) -> Iterable[dict[str, str]]:
+    """Sentences in Rasa's format, an entry an intent."""
     texts: dict[str, list[str]] = defaultdict(list)
     for sentence in sentences:
         texts[sentence.intent].append(" ".join(sentence.text.split()))
@@ -156,9 +162,10 @@ def _stories(action: Mapping[str, str]) -> Iterable[dict[str, object]]:
 
 
 def written(**content: object) -> str:
-    written = io.StringIO()
-    YAML(typ="safe").dump({"version": "3.1", **content}, written)
-    return written.getvalue()
+    """A file of Rasa's training data."""
+    output = io.StringIO()
+    YAML(typ="safe").dump({"version": "3.1", **content}, output)
+    return output.getvalue()
 
 
 def _read(content: str) -> Any:

@@ -7,19 +7,17 @@ docs/images/understanding.svg and its part of docs/benchmarks.md. With files it 
 import argparse
 import asyncio
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from bot.settings import CHECKOUT, load_settings
 from tests.bench import report
-from tests.evaluate import page, peer
+from tests.evaluate import apart, page, peer
 from tests.evaluate.hearing import Listener, hear, listener, peers
-from tests.evaluate.messages import BadLine, Marked, read
-from tests.evaluate.rows import Heard, confusions, misses, rows
+from tests.evaluate.messages import BadLine, Marked, blind, read
+from tests.evaluate.rows import confusions, misses, rows
 
-BLIND = CHECKOUT / "tests" / "blind" / "vi"
 RESULT = CHECKOUT / "var" / "evaluate.json"
 PICTURE = CHECKOUT / "docs" / "images" / "understanding.svg"
 WRITTEN = "as written"
@@ -32,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--misses", action="store_true", help="print every message that is missed")
     options = parser.parse_args(arguments)
     try:
-        messages = read(options.files or sorted(BLIND.glob("*.jsonl")))
+        messages = read(options.files) if options.files else blind()
     except (OSError, BadLine) as error:
         print(f"cannot evaluate: {error}", file=sys.stderr)
         return 2
@@ -44,13 +42,18 @@ def main(arguments: list[str] | None = None) -> int:
     if options.misses:
         print("\n".join(misses(heard[WRITTEN])))
     if not options.files:
-        _keep(messages, heard, ears)
+        _keep(messages, measured, confusions(heard[WRITTEN]), ears)
     return 0
 
 
-def _keep(messages: list[Marked], heard: dict[str, list[Heard]], ears: Listener) -> None:
+def _keep(
+    messages: list[Marked],
+    measured: page.Rows,
+    wrong: list[tuple[str, str, int]],
+    ears: Listener,
+) -> None:
     """Writes what was measured, beside the peer's kept answers where there are some."""
-    measured = {writing: rows(its) for writing, its in heard.items()}
+    apart.write(messages)
     kept = peer.kept(messages)
     theirs = {w: rows(its) for w, its in peers(messages, kept.told).items()} if kept else {}
     result: dict[str, Any] = {
@@ -61,13 +64,8 @@ def _keep(messages: list[Marked], heard: dict[str, list[Heard]], ears: Listener)
     }
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     RESULT.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    report.write_part(
-        page.part(result, measured, theirs, confusions(heard[WRITTEN]), kept), below=True
-    )
-    python = CHECKOUT / "nlu" / ".venv" / "bin" / "python"
-    subprocess.run(
-        [python, Path(__file__).with_name("picture.py"), "writings", RESULT, PICTURE], check=True
-    )
+    report.write_part(page.part(result, measured, theirs, wrong, kept), below=True)
+    page.draw("writings", RESULT, PICTURE)
 
 
 if __name__ == "__main__":

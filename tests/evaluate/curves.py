@@ -5,7 +5,6 @@ Draws docs/images/thresholds.svg and prints the same figures. The blind set stay
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,12 +15,14 @@ from actions.cases import CaseKind
 from bot.settings import CHECKOUT, load_settings
 from tests.asking import QUESTIONS
 from tests.evaluate.hearing import hear, listener
-from tests.evaluate.messages import Marked
+from tests.evaluate.messages import Marked, several
+from tests.evaluate.page import draw
 from tests.evaluate.rows import BORDER, DECLINED, STRANGER, Heard
 
 WRITINGS = ("as written", "teencode", "slips, no diacritics")
 PICTURE = CHECKOUT / "docs" / "images" / "thresholds.svg"
 POINTS = CHECKOUT / "var" / "evaluate" / "thresholds.json"
+STEPS = [step / 20 for step in range(1, 20)]
 Curve = dict[str, list[tuple[float, float]]]
 
 
@@ -29,7 +30,7 @@ def questions() -> list[Marked]:
     """The project's own questions as marked messages."""
     yaml = YAML(typ="safe")
     return [
-        Marked(text, _several(e.get("intent")), rule=e.get("rule"), kind=e.get("case_kind"),
+        Marked(text, several(e.get("intent")), rule=e.get("rule"), kind=e.get("case_kind"),
                procedure=e.get("procedure"), facets=frozenset(e.get("facet", ())), file=path.stem)
         for path in sorted(QUESTIONS.glob("*.yml"))
         for e in yaml.load(path)
@@ -69,9 +70,8 @@ def border(heard: Sequence[Heard]) -> Curve:
         second, first = sorted([0.0, 0.0, *h.meant.intents.values()])[-2:]
         return second / first if first else 1.0
 
-    steps = [step / 20 for step in range(1, 20)]
     right = []
-    for step in steps:
+    for step in STEPS:
         answered = [h for h in there if nearness(h) < step]
         right.append((step, sum(h.knows_intent for h in answered) / max(len(answered), 1)))
     return {"asked back": _from(there, nearness), "right of those answered": right}
@@ -89,7 +89,7 @@ def topics(heard: Sequence[Heard]) -> Curve:
         return best(h).score if best(h) else 0.0
 
     right = []
-    for step in (step / 20 for step in range(1, 20)):
+    for step in STEPS:
         answered = [h for h in there if score(h) >= step]
         hits = sum(best(h).id in (h.marked.procedure, h.marked.rule) for h in answered)
         right.append((step, hits / max(len(answered), 1)))
@@ -116,25 +116,18 @@ def main() -> int:
         print(f"\n| {title} | {' | '.join(curve)} |\n|{'---|' * (len(curve) + 1)}")
         for at, (step, _) in enumerate(next(iter(curve.values()))):
             print(f"| {step:.2f} | {' | '.join(f'{its[at][1]:.3f}' for its in curve.values())} |")
-    python = CHECKOUT / "nlu" / ".venv" / "bin" / "python"
-    picture = CHECKOUT / "tests" / "evaluate" / "picture.py"
-    subprocess.run([python, picture, "thresholds", POINTS, PICTURE], check=True)
+    draw("thresholds", POINTS, PICTURE)
     return 0
 
 
 def _from(heard: Sequence[Heard], value: Callable[[Heard], float]) -> list[tuple[float, float]]:
     """For each threshold the share of messages at or above it."""
     values = [value(h) for h in heard]
-    steps = [step / 20 for step in range(1, 20)]
-    return [(step, sum(v >= step for v in values) / max(len(values), 1)) for step in steps]
+    return [(step, sum(v >= step for v in values) / max(len(values), 1)) for step in STEPS]
 
 
 def _of_kind(heard: Sequence[Heard], kind: str) -> list[Heard]:
     return [h for h in heard if h.marked.kind == kind]
-
-
-def _several(value: Any) -> tuple[str, ...]:
-    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from nlu.noise import Noise
 from nlu.sentences import FACETS, KINDS
 
 SEED = 20261124
+BLIND = Path(__file__).parent.parent / "blind" / "vi"
 
 WRITINGS: Mapping[str, Noise] = {
     "as written": lambda text, _: text,
@@ -59,6 +60,11 @@ def read(paths: Iterable[Path]) -> list[Marked]:
     ]
 
 
+def blind() -> list[Marked]:
+    """The blind set, whole."""
+    return read(sorted(BLIND.glob("*.jsonl")))
+
+
 def _marked(line: str, where: str, file: str) -> Marked:
     try:
         given = json.loads(line)
@@ -76,7 +82,7 @@ def _marked(line: str, where: str, file: str) -> Marked:
         raise BadLine(f"{where}: case_kind {kind!r} is none of {', '.join(KINDS)}")
     return Marked(
         given["text"],
-        _several(given.get("intent")),
+        several(given.get("intent")),
         given.get("procedure"),
         frozenset(facets),
         given.get("rule"),
@@ -86,7 +92,8 @@ def _marked(line: str, where: str, file: str) -> Marked:
     )
 
 
-def _several(value: Any) -> tuple[str, ...]:
+def several(value: Any) -> tuple[str, ...]:
+    """One mark or a list of them, or none, as a tuple."""
     if value is None:
         return ()
     return (value,) if isinstance(value, str) else tuple(value)

@@ -1,10 +1,13 @@
 """The evaluation in words: tables for the terminal and for docs/benchmarks.md."""
 
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from tests.bench.machine import this_machine
+from tests.bench.processes import NLU_PYTHON
 from tests.evaluate.figures import Share
 from tests.evaluate.peer import Kept
 
@@ -36,6 +39,12 @@ def confusions_table(wrong: Sequence[tuple[str, str, int]]) -> str:
     """The intents that are mixed up most."""
     lines = [_line(["meant", "told", "times"]), _line(["---"] * 3)]
     return "\n".join([*lines, *(_line([a, b, str(n)]) for a, b, n in wrong)])
+
+
+def draw(kind: str, figures: Path, picture: Path) -> None:
+    """Draws a picture of the docs with nlu's own Python, which has matplotlib."""
+    script = Path(__file__).with_name("picture.py")
+    subprocess.run([NLU_PYTHON, script, kind, figures, picture], check=True)
 
 
 def begun() -> str:

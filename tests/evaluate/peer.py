@@ -20,17 +20,16 @@ from pathlib import Path
 import aiohttp
 
 from bot.settings import CHECKOUT
-from nlu.sentences import Sentence, read_sentences
+from nlu.sentences import read_sentences
 from nlu.text import clean
-from tests.bench.peer_project import ENVIRONMENT, examples, rasa_version, written
+from tests.bench.peer_project import ENVIRONMENT, examples, is_plain, rasa_version, written
 from tests.bench.processes import NLU_PYTHON, answers, child, free_port
-from tests.evaluate.messages import WRITINGS, Marked, read
+from tests.evaluate.messages import WRITINGS, Marked, blind
 
 EPOCHS = 100
 STEP = 10
 ANSWERS = Path(__file__).with_name("peer.json")
 FOLDER = CHECKOUT / "var" / "evaluate"
-BLIND = CHECKOUT / "tests" / "blind" / "vi"
 
 _TRAINING_SECONDS = 4 * 3600.0
 _START_SECONDS = 180.0
@@ -92,12 +91,14 @@ async def _peer(epochs: int) -> None:
     folder = FOLDER / f"peer-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yml").write_text(json.dumps(_CONFIG), "utf-8")
-    (folder / "nlu.yml").write_text(written(nlu=list(examples(_clear(sentences)))), "utf-8")
+    (folder / "nlu.yml").write_text(
+        written(nlu=list(examples(filter(is_plain, sentences)))), "utf-8"
+    )
     for done in range(0, epochs, STEP):
         await _train(folder, done)
-    messages = read(sorted(BLIND.glob("*.jsonl")))
+    messages = blind()
     model = _model(folder, epochs)
-    told, memory, parse_ms = await _ask(model, messages)
+    answered, memory, parse_ms = await _ask(model, messages)
     steps = [json.loads(path.read_text()) for path in sorted(folder.glob("epochs-*.json"))]
     found = Kept(
         len(sentences),
@@ -109,14 +110,9 @@ async def _peer(epochs: int) -> None:
         memory,
         parse_ms,
         rasa_version(),
-        told,
+        answered,
     )
     ANSWERS.write_text(json.dumps(asdict(found), ensure_ascii=False) + "\n", "utf-8")
-
-
-def _clear(sentences: Sequence[Sentence]) -> list[Sentence]:
-    """Those that Rasa's format of training data does not take for marks of entities."""
-    return [s for s in sentences if not set(s.text) & set("[](){}|\n")]
 
 
 async def _train(folder: Path, done: int) -> None:
