@@ -1,5 +1,6 @@
 """Answers a procedure: the facets that were asked, with their conditions, sources and days."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,9 +10,12 @@ from actions.action import Asked, Basis, Choice, Command, Found, Outcome, Press,
 from actions.knowledge import Dated, Knowledge, When, branches, weakest
 from actions.knowledge.model import CatalogueEntry, Facet, Procedure, Variant
 from actions.not_understood import topic_choices
+from nlu.text import fold
 
 SURE = 0.5
 ANYWHERE = When()
+_SURE_BESIDE_POINTING = 0.9
+_POINTING = re.compile(r"\b(thu tuc|giay|ho so|cai|viec) (nay|do|ay|ni|kia)\b")
 _CLOSE = 0.7
 _FAINT = 0.2
 _LIKELY = 0.35
@@ -122,10 +126,11 @@ class Answer:
             topic = asked.press.topic
             return (Found(topic, 1.0, asked.press.value) if topic else None), []
         found = list(asked.understanding.procedures)
-        if found and found[0].score >= SURE and not _too_close(found):
-            return found[0], []
         remembered = self._remembered(asked)
-        if remembered and (not found or found[0].score < SURE):
+        sure = _SURE_BESIDE_POINTING if remembered and _points_back(asked) else SURE
+        if found and found[0].score >= sure and not _too_close(found):
+            return found[0], []
+        if remembered and (not found or found[0].score < sure):
             return remembered, []
         return None, [f for f in found if f.score >= _FAINT]
 
@@ -239,6 +244,12 @@ def _forgotten(procedure: Procedure, facets: Sequence[Facet], day: date) -> tupl
     if not any(facet in _GOING_ABOUT for facet in facets):
         return ()
     return tuple(v for v in branches(procedure.forgotten, day, ANYWHERE) if v.value is not None)
+
+
+def _points_back(asked: Asked) -> bool:
+    """Whether a short text means what was talked about: "thủ tục này mấy ngày xong"."""
+    folded = fold(asked.understanding.normalized)
+    return len(folded.split()) <= FOLLOW_UP_WORDS and bool(_POINTING.search(folded))
 
 
 def _too_close(found: Sequence[Found]) -> bool:

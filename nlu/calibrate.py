@@ -1,29 +1,29 @@
 """Calibration: scores of sentences that were held out become probabilities and thresholds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
+from nlu.corpus import READINGS, Mask, Rows
 from nlu.features import Floats
-from nlu.model import Calibration, Mask, asked_of, evidence
+from nlu.model import KIND, Calibration, asked_of, evidence, facet_shares
 from nlu.sentences import Sentence
-
-READINGS = 2
-"""A sentence is scored as written and without diacritics."""
 
 RARE_COUNT_MORE = 0.5
 """The judge weighs a sentence by its intent's size to minus this power: in life fewer messages
 ask about conduct, and more greet or complain, than among sentences written topic by topic."""
 
+TOPICS = ("procedures", "situations")
+"""The heads that tell which topic; what fits best is of use for the intent too."""
+
 JUDGE_HELD = 0.01
 """How dear it is for the judge to leave the plain scores."""
 
 Labels = list[frozenset[str]]
-Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class HeldOut:
     names: dict[str, list[str]]
     scores: dict[str, Floats]
     """For each head: reading, sentence, label."""
+    clauses: Floats
+    """The best facet scores of the last clauses: reading, sentence, facet."""
     signs: Floats
     """What the judge sees beside scores: reading, sentence, sign."""
 
@@ -52,12 +54,22 @@ class HeldOut:
         rows = self.rows(head)
         return self.scores[head][:, rows].reshape(READINGS * len(rows), len(self.names[head]))
 
+    def facets(self) -> Floats:
+        """Facet scores of the asking sentences: whole or best clause, both readings one below
+        the other, facet."""
+        rows = self.rows("facets")
+        shape = (READINGS * len(rows), len(self.names["facets"]))
+        its = (self.scores["facets"], self.clauses)
+        return np.stack([scores[:, rows].reshape(shape) for scores in its])
+
     def evidence(self) -> Floats:
         """What the judge sees of every sentence, both readings one below the other."""
-        heads = [self.scores[name] for name in ("intents", "procedures", "situations")]
         return np.stack(
             [
-                evidence(*(head[reading, at] for head in heads), self.signs[reading, at])
+                evidence(
+                    {head: its[reading, at] for head, its in self.scores.items()},
+                    self.signs[reading, at],
+                )
                 for reading in range(READINGS)
                 for at in range(len(self.sentences))
             ]
@@ -68,12 +80,12 @@ def figures(held_out: HeldOut, calibration: Calibration) -> list[str]:
     """How often the held-out sentences were understood, as written and without diacritics."""
     judged = held_out.evidence() @ calibration.judge_weights + calibration.judge_bias
     lines = [_accuracy("intents", judged, held_out.truth("intents"))]
-    for head in ("procedures", "situations", "kinds"):
+    for head in TOPICS:
         if len(held_out.names[head]) > 1:
             lines.append(_accuracy(head, held_out.chosen(head), held_out.truth(head)))
     if held_out.names["facets"]:
         asked = _facets_asked(held_out)
-        shares = _facet_shares(held_out, calibration.facet_slope, calibration.facet_shift)
+        shares = facet_shares(calibration, held_out.facets())
         told = asked_of(held_out.names["facets"], shares, calibration.facet_threshold)
         covered = ~(asked & ~told).any(axis=1) & ((told & ~asked).sum(axis=1) <= 1)
         for what, right in (
@@ -94,24 +106,25 @@ def _accuracy(name: str, scores: Floats, truth: Rows) -> str:
 def calibrate(held_out: HeldOut) -> Calibration:
     """All factors and thresholds, from sentences that the scores had not seen."""
     judge_weights, judge_bias = _judge(held_out)
-    slope, shift = _facet_lines(held_out)
-    return Calibration(
+    calibration = Calibration(
         judge_weights,
         judge_bias,
-        {head: _sharpness(held_out, head) for head in ("procedures", "situations", "kinds")},
-        slope,
-        shift,
-        _facet_threshold(held_out, slope, shift),
+        {head: _sharpness(held_out, head) for head in TOPICS},
+        *_facet_lines(held_out),
+        facet_threshold=0.5,
     )
+    return replace(calibration, facet_threshold=_facet_threshold(held_out, calibration))
 
 
 def _judge(held_out: HeldOut) -> tuple[Floats, Floats]:
-    """Weights that turn the evidence of all heads into the shares of the intents.
+    """Weights that turn the evidence of all heads into the shares of the intents and their kinds.
 
     Softmax regression that is held close to the plain scores: what it adds must pay for itself.
     """
     truth, size = np.tile(held_out.truth("intents"), READINGS), len(held_out.names["intents"])
-    weight = np.bincount(truth)[truth] ** -RARE_COUNT_MORE
+    intents = [name.partition(KIND)[0] for name in held_out.names["intents"]]
+    intent = np.array([intents.index(name) for name in intents])[truth]
+    weight = np.bincount(intent)[intent] ** -RARE_COUNT_MORE
     weight /= weight.sum()
     seen = held_out.evidence().astype(float)
     spread = seen.std(axis=0) + 1e-6
@@ -157,19 +170,20 @@ def _sharpness(held_out: HeldOut, head: str) -> float:
 
 
 def _facet_lines(held_out: HeldOut) -> tuple[Floats, Floats]:
-    """For each facet the slope and shift of its probability (Platt)."""
-    asked, scores = _facets_asked(held_out), held_out.chosen("facets")
-    slopes, shifts = np.ones(asked.shape[1], np.float32), np.zeros(asked.shape[1], np.float32)
-    for at in range(asked.shape[1]):
+    """For each facet the slopes and the shift of its probability (Platt)."""
+    asked, scores = _facets_asked(held_out), held_out.facets()
+    size = asked.shape[1]
+    slopes, shifts = np.full((2, size), 0.5, np.float32), np.zeros(size, np.float32)
+    for at in range(size):
         if 0 < asked[:, at].sum() < len(asked):
-            line = LogisticRegression(C=1000).fit(scores[:, [at]], asked[:, at])
-            slopes[at], shifts[at] = line.coef_[0, 0], line.intercept_[0]
+            line = LogisticRegression(C=1).fit(scores[:, :, at].T, asked[:, at])
+            slopes[:, at], shifts[at] = line.coef_[0], line.intercept_[0]
     return slopes, shifts
 
 
-def _facet_threshold(held_out: HeldOut, slope: Floats, shift: Floats) -> float:
+def _facet_threshold(held_out: HeldOut, calibration: Calibration) -> float:
     """The probability from which on a facet counts as asked, where most is exactly understood."""
-    asked, shares = _facets_asked(held_out), _facet_shares(held_out, slope, shift)
+    asked, shares = _facets_asked(held_out), facet_shares(calibration, held_out.facets())
     names = held_out.names["facets"]
 
     def exact(threshold: float) -> float:
@@ -183,8 +197,3 @@ def _facets_asked(held_out: HeldOut) -> Mask:
     labels = [held_out.labels["facets"][at] for at in held_out.rows("facets")]
     asked = np.array([[name in label for name in names] for label in labels], bool)
     return np.tile(asked.reshape(len(labels), len(names)), (READINGS, 1))
-
-
-def _facet_shares(held_out: HeldOut, slope: Floats, shift: Floats) -> Floats:
-    shares: Floats = 1 / (1 + np.exp(-(held_out.chosen("facets") * slope + shift)))
-    return shares

@@ -1,8 +1,8 @@
-"""What the linear model sees of a message: its words accented, and folded with their letters."""
+"""What the linear model sees of a message: words, letters and turns of phrase, view by view."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -17,7 +17,8 @@ LONGEST = 1200
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
-Views = Callable[[str], Iterator[list[str]]]
+Seen = tuple[Ints, Floats]
+"""Columns and values of a message in one view."""
 
 _MASKS = [
     (re.compile(r"(?<![\d.])\d\.\d{6}(?!\d)"), "mathutuc"),
@@ -25,82 +26,140 @@ _MASKS = [
     (re.compile(r"\d(?:[\d. ]*\d){3,}"), "sodai"),
 ]
 _SENTENCE_END = re.compile(r"(?<=[.?!;])\s+")
+_CLAUSE_END = re.compile(r"[,.?!;:]\s+|\s+(?:nhưng|nhung|mà|ma|vậy|vay|thế|the|nên|nen|rồi|roi)\s+")
+_LAST_CLAUSES = 2
+_FIRST_WORDS = 6
 _LAST_WORDS = 10
 _FARTHEST = 4
+_OTHER_WORDS = "_"
 
 
-def what_it_is_about(normalized: str) -> Iterator[list[str]]:
-    """Accented words and pairs, folded words and pairs, folded letters within a word."""
-    text = _masked(normalized)
-    accented, folded = words(text), fold(text).split()
-    yield [f"a {name}" for name in _singles_and_pairs(accented)]
-    yield [f"f {name}" for name in _singles_and_pairs(folded)]
-    yield [f"c{letters}" for word in folded for letters in _letters(f" {word} ")]
+@dataclass(frozen=True)
+class Pieces:
+    """A message, cut as the views look at it."""
+
+    accented: list[str]
+    folded: list[str]
+    question: list[str]
+    """The last sentence, folded: what is asked often stands behind a story."""
+    skeleton: list[str]
+    """The common words, folded; what stands between them is only told to be there."""
 
 
-def what_is_asked(normalized: str) -> Iterator[list[str]]:
-    """The same, words that stand near each other, the last sentence, and the last words.
-
-    What is asked of a procedure stands in a turn of phrase, often behind a story.
-    """
-    yield from what_it_is_about(normalized)
+def pieces(normalized: str, common: Collection[str]) -> Pieces:
+    """Cut a message; `common` are the words its skeleton keeps."""
     text = _masked(normalized)
     folded = fold(text).split()
-    yield [
-        f"s {one} {other}"
+    return Pieces(
+        words(text),
+        folded,
+        fold(_SENTENCE_END.split(text)[-1]).split(),
+        ["^", *_skeleton(folded, common), "$"],
+    )
+
+
+def _skeleton(folded: list[str], common: Collection[str]) -> Iterator[str]:
+    last = ""
+    for word in folded:
+        kept = word if word in common else _OTHER_WORDS
+        if kept != _OTHER_WORDS or last != _OTHER_WORDS:
+            yield kept
+        last = kept
+
+
+def _runs(parts: list[str], longest: int) -> list[str]:
+    return parts + [
+        " ".join(parts[at : at + size])
+        for size in range(2, longest + 1)
+        for at in range(len(parts) - size + 1)
+    ]
+
+
+def _pairs(parts: list[str]) -> list[str]:
+    return parts + [f"{one} {two}" for one, two in pairwise(parts)]
+
+
+def _letters(folded: list[str]) -> list[str]:
+    return [
+        letters
+        for word in folded
+        for size in range(3, min(5, len(word) + 2) + 1)
+        for letters in _windows(f" {word} ", size)
+    ]
+
+
+def _windows(text: str, size: int) -> Iterator[str]:
+    return (text[at : at + size] for at in range(len(text) - size + 1))
+
+
+def _near(folded: list[str]) -> list[str]:
+    return [
+        f"{one} {other}"
         for at, one in enumerate(folded)
         for other in folded[at + 2 : at + 1 + _FARTHEST]
     ]
-    question = fold(_SENTENCE_END.split(text)[-1]).split()
-    yield [f"q {name}" for name in _singles_and_pairs(question) + _triples(question)]
-    yield [f"e {name}" for name in _singles_and_pairs(folded[-_LAST_WORDS:])]
 
 
-VIEWS: Mapping[str, Views] = {"about": what_it_is_about, "asked": what_is_asked}
+VIEWS: Mapping[str, Callable[[Pieces], list[str]]] = {
+    "accented": lambda its: _pairs(its.accented),
+    "folded": lambda its: _pairs(its.folded),
+    "letters": lambda its: _letters(its.folded),
+    "beginning": lambda its: _pairs(its.folded[:_FIRST_WORDS]),
+    "ending": lambda its: _pairs(its.folded[-_LAST_WORDS:]),
+    "skeleton": lambda its: _runs(its.skeleton, 4),
+    "near": lambda its: _near(its.folded),
+    "question": lambda its: _runs(its.question, 3),
+}
+"""Each view of a message: words and pairs as accented and as folded, letters within words, the
+first and last words, turns of phrase without what they are about, words near each other, and the
+last sentence."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The features of one view that are known, each with its weight."""
+
+    names: Sequence[str]
+    weights: Floats
+
+    def of(self, found: Sequence[str]) -> Seen:
+        """Columns and values of what a message has in this view, of length one in all."""
+        counts = Counter(self.column[name] for name in found if name in self.column)
+        columns = np.fromiter(counts, np.int32, len(counts))
+        values = 1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))
+        values = values * self.weights[columns]
+        return columns, values / max(float(np.sqrt(values @ values)), 1e-9)
+
+    @cached_property
+    def column(self) -> dict[str, int]:
+        """The place of each feature."""
+        return {name: at for at, name in enumerate(self.names)}
 
 
 @dataclass(frozen=True)
 class Features:
-    """The features that are known, each with its weight, view after view."""
+    """All that is known of messages before their meaning is."""
 
-    views: str
-    names: Sequence[str]
-    weights: Floats
+    common: frozenset[str]
+    """The words that a skeleton keeps."""
+    views: Mapping[str, View]
 
-    def of(self, normalized: str) -> tuple[Ints, Floats]:
-        """Columns and values of a message; each view has length one."""
-        columns: list[int] = []
-        values: list[Floats] = []
-        for view in VIEWS[self.views](normalized):
-            counts = Counter(self._column[name] for name in view if name in self._column)
-            at = np.fromiter(counts, np.int32, len(counts))
-            value = 1 + np.log(np.fromiter(counts.values(), np.float32, len(counts)))
-            value = value * self.weights[at]
-            columns.extend(counts)
-            values.append(value / max(float(np.sqrt(value @ value)), 1e-9))
-        return np.array(columns, np.int32), np.concatenate(values).astype(np.float32)
+    def of(self, normalized: str, views: Collection[str] = VIEWS.keys()) -> dict[str, Seen]:
+        """What a message has in these views."""
+        its = pieces(normalized, self.common)
+        return {name: self.views[name].of(VIEWS[name](its)) for name in views}
 
     def strangeness(self, normalized: str) -> float:
         """The share of words that no sentence has, 0 to 1."""
         folded = fold(_masked(normalized)).split()
-        strange = sum(f"f {word}" not in self._column for word in folded)
+        strange = sum(word not in self.views["folded"].column for word in folded)
         return strange / len(folded) if folded else 0.0
 
-    @cached_property
-    def _column(self) -> dict[str, int]:
-        return {name: at for at, name in enumerate(self.names)}
 
-
-def known_features(views: str, groups: Iterable[Iterable[str]], *, at_least: int) -> Features:
-    """The features that enough groups of readings of a sentence have, weighted by rarity."""
-    seen: Counter[str] = Counter()
-    size = 0
-    for readings in groups:
-        size += 1
-        seen.update({name for text in readings for view in VIEWS[views](text) for name in view})
-    names = sorted(name for name, times in seen.items() if times >= at_least)
-    times = np.array([seen[name] for name in names], np.float32)
-    return Features(views, names, (1 + np.log((1 + size) / (1 + times))).astype(np.float32))
+def last_clauses(normalized: str) -> list[str]:
+    """The last clauses of a message; none where it has but one."""
+    clauses = [part for part in _CLAUSE_END.split(normalized[:LONGEST]) if part.strip()]
+    return clauses[-_LAST_CLAUSES:] if len(clauses) > 1 else []
 
 
 def _masked(normalized: str) -> str:
@@ -109,17 +168,3 @@ def _masked(normalized: str) -> str:
     for pattern, name in _MASKS:
         text = pattern.sub(name, text)
     return text
-
-
-def _singles_and_pairs(parts: list[str]) -> list[str]:
-    return parts + [f"{one} {two}" for one, two in pairwise(parts)]
-
-
-def _triples(parts: list[str]) -> list[str]:
-    return [" ".join(three) for three in zip(parts, parts[1:], parts[2:], strict=False)]
-
-
-def _letters(word: str) -> Iterator[str]:
-    for size in range(3, min(5, len(word)) + 1):
-        for start in range(len(word) - size + 1):
-            yield word[start : start + size]

@@ -1,6 +1,7 @@
 """Rasa's way to our sentences; importing this makes our components known to Rasa's trainer."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,12 @@ class SentenceImporter(TrainingDataImporter):
 
     def get_nlu_data(self, language: str | None = "vi") -> TrainingData:
         """All sentences as Rasa's training examples."""
-        return TrainingData([_example(sentence) for sentence in read_sentences(self._data)])
+        return TrainingData([_example(sentence) for sentence in self._sentences])
+
+    @cached_property
+    def _sentences(self) -> list[Sentence]:
+        """Read once: Rasa asks for the data several times."""
+        return read_sentences(self._data)
 
     def get_config(self) -> dict[str, Any]:
         """The pipeline."""

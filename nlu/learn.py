@@ -1,158 +1,186 @@
 """Training: heads on all sentences, calibrated on sentences that were held out in turn."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from joblib import Parallel, delayed
 from scipy.sparse import csr_matrix
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 
-from nlu.calibrate import READINGS, HeldOut, Labels, calibrate, figures
-from nlu.features import Features, Floats, known_features
-from nlu.model import HEADS, SEES, SIGNS, Head, Model, signs
+from nlu.calibrate import TOPICS, HeldOut, Labels, calibrate, figures
+from nlu.corpus import JOBS, READINGS, Corpus, Mask, Rows, beside, read
+from nlu.features import VIEWS, Features, Floats
+from nlu.model import KIND, SEES, SIGNS, Head, Model, best_clause, signs
 from nlu.sentences import TOPIC_KIND, Sentence
-from nlu.text import fold, without_diacritics
+from nlu.text import fold
 
 PARTS = 4
-HELD_OUT = 2
 MANY = 5000
-"""Of many sentences this many parts are held out in turn: enough to calibrate by, in half the
-time. Of few, all are."""
-
-TOPICS = ("procedures", "situations")
-"""Heads that learn nothing from variants: their words are many and stay whole letters' worth."""
+"""Of many sentences one part is held out: enough to calibrate by. Of few, all are in turn."""
 
 SEED = 0
 SEEN_AT_LEAST = {"few": 2, "many": 3}
 """How many sentences must have a feature, in any of their readings."""
+SMOOTHING = 0.02
+TOLERANCE = 0.1
+UNLEARNED = (-1, -20)
+"""Scores of a label that no row has: of a head that tells apart, and of likelihoods."""
 
 Say = Callable[[str], None]
+Learned = list[tuple[int, Floats, float]]
 
 
 def learn(sentences: Sequence[Sentence], say: Say) -> Model:
     """A calibrated model of sentences whose text is already normalised."""
     sentences = _without_repeats(sentences)
-    labels = {head: [_labels(head, sentence) for sentence in sentences] for head in HEADS}
-    names = {head: sorted(frozenset().union(*labels[head])) for head in HEADS}
-    held_out = _hold_out(sentences, labels, names, say)
+    say(f"reading {len(sentences)} sentences")
+    corpus = read(sentences)
+    labels = {head: [_labels(head, sentence) for sentence in sentences] for head in SEES}
+    names = {head: sorted(frozenset().union(*labels[head])) for head in SEES}
+    held_out = _hold_out(corpus, labels, names, say)
     calibration = calibrate(held_out)
     for line in figures(held_out, calibration):
         say(line)
-    say(f"learning all {len(sentences)} sentences")
-    features, heads = _fit(sentences, labels, names)
+    say("learning all sentences")
+    everything = np.ones(len(sentences), bool)
+    features, heads, _ = _fit(corpus, everything, labels, names, variants=True)
     return Model(features, heads, calibration)
 
 
 def _hold_out(
-    sentences: Sequence[Sentence], labels: dict[str, Labels], names: dict[str, list[str]], say: Say
+    corpus: Corpus, labels: Mapping[str, Labels], names: Mapping[str, list[str]], say: Say
 ) -> HeldOut:
     """Score some parts of the sentences with what the other parts teach, variants apart."""
-    scores = {
-        head: np.zeros((READINGS, len(sentences), len(names[head])), np.float32) for head in HEADS
-    }
-    seen = np.zeros((READINGS, len(sentences), SIGNS), np.float32)
-    parts = _parts(sentences)
-    held_parts = HELD_OUT if len(sentences) > MANY else PARTS
+    size = len(corpus.sentences)
+    scores = {head: np.zeros((READINGS, size, len(names[head])), np.float32) for head in SEES}
+    clauses = np.zeros_like(scores["facets"])
+    seen_beside = np.zeros((READINGS, size, SIGNS), np.float32)
+    parts = _parts(corpus.sentences)
+    held_parts = 1 if size > MANY else PARTS
     for part in range(held_parts):
-        rest, held = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
-        if not (rest.size and held.size):
+        held = parts == part
+        if held.all() or not held.any():
             continue
         say(f"learning three parts of four, holding out part {part + 1}")
-        features, heads = _fit(
-            [replace(sentences[at], variants=()) for at in rest],
-            {head: [labels[head][at] for at in rest] for head in HEADS},
-            names,
-        )
+        features, heads, seen = _fit(corpus, ~held, labels, names, variants=False)
         for reading in range(READINGS):
-            texts = [_readings(sentences[at])[reading] for at in held]
-            seen[reading, held] = [signs(text, features["about"]) for text in texts]
+            rows = corpus.rows(held, reading)
             for head, learned in heads.items():
-                rows = [at for at, sentence in enumerate(held) if _counts(head, labels, sentence)]
-                matrix = _matrix(features[SEES[head]], [texts[at] for at in rows])
-                scores[head][reading, held[rows]] = (
-                    matrix @ learned.weights.astype(np.float32) + learned.bias
-                )
+                scores[head][reading, held] = _scores(learned, seen, rows)
+            for row in rows:
+                at, text = corpus.sentence[row], corpus.texts[row]
+                seen_beside[reading, at] = signs(text, features)
+                if labels["facets"][at]:
+                    whole = scores["facets"][reading, at]
+                    clauses[reading, at] = best_clause(features, heads["facets"], text, whole)
     held = np.flatnonzero(parts < held_parts)
     return HeldOut(
-        [sentences[at] for at in held],
-        {head: [labels[head][at] for at in held] for head in HEADS},
+        [corpus.sentences[at] for at in held],
+        {head: [its[at] for at in held] for head, its in labels.items()},
         names,
         {head: its[:, held] for head, its in scores.items()},
-        seen[:, held],
+        clauses[:, held],
+        seen_beside[:, held],
     )
 
 
-def _counts(head: str, labels: dict[str, Labels], at: int) -> bool:
-    """Whether a sentence's scores of a head are looked at: the judge sees the topics of all."""
-    return head != "facets" or bool(labels[head][at])
-
-
 def _fit(
-    sentences: Sequence[Sentence], labels: dict[str, Labels], names: dict[str, list[str]]
-) -> tuple[dict[str, Features], dict[str, Head]]:
-    """Features and heads of these sentences, each in all its readings."""
-    asking = [at for at, asked in enumerate(labels["facets"]) if asked]
-    members = {"about": range(len(sentences)), "asked": asking}
-    at_least = SEEN_AT_LEAST["many" if len(sentences) > MANY else "few"]
-    features: dict[str, Features] = {}
-    rows: dict[str, list[tuple[int, int]]] = {}
-    seen: dict[str, csr_matrix] = {}
-    for views, those in members.items():
-        readings = {at: _readings(sentences[at]) for at in those}
-        features[views] = known_features(views, readings.values(), at_least=at_least)
-        rows[views] = [(at, n) for at, texts in readings.items() for n in range(len(texts))]
-        seen[views] = _matrix(features[views], [readings[at][n] for at, n in rows[views]])
+    corpus: Corpus,
+    among: Mask,
+    labels: Mapping[str, Labels],
+    names: Mapping[str, list[str]],
+    *,
+    variants: bool,
+) -> tuple[Features, dict[str, Head], dict[str, csr_matrix]]:
+    """Features and heads of these sentences in all their readings, and all texts as they are
+    seen with such features."""
+    at_least = SEEN_AT_LEAST["many" if len(corpus.sentences) > MANY else "few"]
+    labelled = {head: among & np.array([bool(label) for label in labels[head]]) for head in SEES}
+    views, seen = {}, {}
+    for view in VIEWS:
+        members = np.any([labelled[head] for head in SEES if view in SEES[head]], axis=0)
+        views[view], kept = corpus.known(view, members, at_least)
+        seen[view] = corpus.seen(view, views[view], kept)
 
-    def fitted(head: str) -> Head:
-        views = SEES[head]
-        counted = [n < READINGS or head not in TOPICS for _, n in rows[views]]
-        its = [
-            labels[head][at] if c else frozenset()
-            for (at, _), c in zip(rows[views], counted, strict=True)
-        ]
-        return _head(seen[views], its, names[head])
+    def taught(head: str) -> tuple[csr_matrix, Labels]:
+        # Topics learn nothing from variants: their words are many and stay as they are meant.
+        meant = corpus.reading < READINGS
+        counted = meant if head in TOPICS or not variants else True
+        rows = np.flatnonzero(labelled[head][corpus.sentence] & counted)
+        return beside(seen, SEES[head], rows), [labels[head][at] for at in corpus.sentence[rows]]
 
-    with ThreadPoolExecutor(max_workers=2) as threads:
-        return features, dict(zip(HEADS, threads.map(fitted, HEADS), strict=True))
+    # Processes and not threads: liblinear has one source of chance a process, and a model must
+    # not depend on which head was there first.
+    weights = Parallel(n_jobs=JOBS)(
+        delayed(_learned)(head, *taught(head), names[head]) for head in SEES
+    )
+    sizes = {view: len(its.names) for view, its in views.items()}
+    heads = {
+        head: Head(names[head], _by_view(its, SEES[head], sizes), bias)
+        for head, (its, bias) in zip(SEES, weights, strict=True)
+    }
+    return Features(corpus.common, views), heads, seen
 
 
-def _head(matrix: csr_matrix, labels: Labels, names: list[str]) -> Head:
-    """A head that tells the labels of these rows apart; rows without a label do not count."""
-    rows = np.flatnonzero([bool(label) for label in labels])
-    matrix, labels = matrix[rows], [labels[at] for at in rows]
+def _by_view(
+    weights: npt.NDArray[np.float16], views: Sequence[str], sizes: Mapping[str, int]
+) -> dict[str, npt.NDArray[np.float16]]:
+    ends = np.cumsum([sizes[view] for view in views])
+    return dict(zip(views, np.split(weights, ends[:-1]), strict=True))
+
+
+def _scores(head: Head, seen: Mapping[str, csr_matrix], rows: Rows) -> Floats:
+    """Scores of many texts."""
+    scores = np.tile(head.bias, (len(rows), 1))
+    for view, weights in head.weights.items():
+        scores += seen[view][rows] @ weights.astype(np.float32)
+    return scores
+
+
+def _learned(
+    head: str, matrix: csr_matrix, labels: Labels, names: Sequence[str]
+) -> tuple[npt.NDArray[np.float16], Floats]:
+    """Weights and bias of a head that tells the labels of these rows apart."""
     weights = np.zeros((matrix.shape[1], len(names)), np.float16)
-    bias = np.full(len(names), -1, np.float32)
-    several = any(len(label) > 1 for label in labels)
-    for place, learned, shift in (_any_of if several else _one_of)(matrix, labels, names):
-        weights[:, place], bias[place] = learned, shift
-    return Head(names, weights, bias)
+    bias = np.full(len(names), UNLEARNED[head == "likelihoods"], np.float32)
+    learn_head = _any_of if any(len(label) > 1 for label in labels) else _one_of
+    for place, line, shift in learn_head(head, matrix, labels, names):
+        weights[:, place], bias[place] = line, shift
+    return weights, bias
 
 
-Learned = list[tuple[int, Floats, float]]
-
-
-def _one_of(matrix: csr_matrix, labels: Labels, names: list[str]) -> Learned:
+def _one_of(head: str, matrix: csr_matrix, labels: Labels, names: Sequence[str]) -> Learned:
     """Each row has one label; the rarer a label, the more its rows count."""
     place = {name: at for at, name in enumerate(names)}
     truth = np.array([place[next(iter(label))] for label in labels])
     if len(set(truth.tolist())) < 2 or not matrix.shape[1]:
         return []
-    machine = LinearSVC(C=0.5, tol=1e-2, class_weight="balanced", random_state=SEED)
+    if head == "likelihoods":
+        return _likelihoods(matrix, truth)
+    machine = LinearSVC(C=0.5, tol=TOLERANCE, class_weight="balanced", random_state=SEED)
     machine.fit(matrix, truth)
     weights, bias = _one_a_label(machine.coef_, machine.intercept_)
     return list(zip(machine.classes_.tolist(), weights, bias.tolist(), strict=True))
 
 
-def _any_of(matrix: csr_matrix, labels: Labels, names: list[str]) -> Learned:
+def _likelihoods(matrix: csr_matrix, truth: Rows) -> Learned:
+    """How usual each feature is for each label, measured from what is usual for all."""
+    usual = MultinomialNB(alpha=SMOOTHING).fit(matrix, truth)
+    weights = usual.feature_log_prob_ - usual.feature_log_prob_.mean(axis=0)
+    bias = usual.class_log_prior_ - usual.class_log_prior_.mean()
+    return list(zip(usual.classes_.tolist(), weights, bias.tolist(), strict=True))
+
+
+def _any_of(head: str, matrix: csr_matrix, labels: Labels, names: Sequence[str]) -> Learned:
     """A row can have several labels: each is learned against all rows that lack it."""
     learned: Learned = []
     for place, name in enumerate(names):
         truth = np.array([name in label for label in labels])
         if 0 < truth.sum() < len(truth):
-            machine = LinearSVC(C=1, tol=1e-2, random_state=SEED).fit(matrix, truth)
+            machine = LinearSVC(C=1, tol=TOLERANCE, random_state=SEED).fit(matrix, truth)
             learned.append((place, machine.coef_[0], float(machine.intercept_[0])))
     return learned
 
@@ -164,27 +192,13 @@ def _one_a_label(weights: Floats, bias: Floats) -> tuple[Floats, Floats]:
     return np.vstack([-weights, weights]), np.concatenate([-bias, bias])
 
 
-def _matrix(features: Features, texts: Sequence[str]) -> csr_matrix:
-    seen = [features.of(text) for text in texts]
-    starts = np.cumsum([0] + [len(columns) for columns, _ in seen])
-    columns = np.concatenate([columns for columns, _ in seen] or [np.zeros(0, np.int32)])
-    values = np.concatenate([values for _, values in seen] or [np.zeros(0, np.float32)])
-    return csr_matrix((values, columns, starts), (len(texts), len(features.names)))
-
-
-def _readings(sentence: Sentence) -> tuple[str, ...]:
-    """A sentence as written, without diacritics, and as hurried people type it."""
-    return sentence.text, without_diacritics(sentence.text), *sentence.variants
-
-
 def _labels(head: str, sentence: Sentence) -> frozenset[str]:
     """What a sentence teaches a head; nothing where the head is not about such sentences."""
-    if head == "intents":
-        return frozenset([sentence.intent])
+    if head in ("intents", "likelihoods"):
+        kind = KIND + sentence.kind if sentence.kind else ""
+        return frozenset([sentence.intent + kind])
     if head == "facets":
         return frozenset(sentence.facets)
-    if head == "kinds":
-        return frozenset([sentence.kind] if sentence.kind else [])
     about = TOPIC_KIND.get(sentence.intent, "") + "s"
     return frozenset([sentence.topic] if sentence.topic and about == head else [])
 
@@ -194,7 +208,7 @@ def _without_repeats(sentences: Sequence[Sentence]) -> list[Sentence]:
     return list({(fold(s.text), s.intent, s.topic, s.kind): s for s in sentences}.values())
 
 
-def _parts(sentences: Sequence[Sentence]) -> npt.NDArray[np.int64]:
+def _parts(sentences: Sequence[Sentence]) -> Rows:
     """Which part each sentence is held out with; equal shares of every topic and intent."""
     groups: defaultdict[tuple[str, str | None, str | None], list[int]] = defaultdict(list)
     for at, sentence in enumerate(sentences):

@@ -1,20 +1,29 @@
 """What was learned, and how a message is read with it. NumPy only: serving needs no more."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from nlu.features import LONGEST, Features, Floats, Ints
+from nlu.features import LONGEST, Features, Floats, Seen, View, last_clauses
 
 Mask = npt.NDArray[np.bool_]
 
-HEADS = ("intents", "procedures", "situations", "facets", "kinds")
-SEES = dict.fromkeys(HEADS, "about") | {"facets": "asked"}
-"""Which views of a message each head looks at."""
+_WORDS = ("accented", "folded", "letters")
+SEES = {
+    "intents": (*_WORDS, "beginning", "ending", "skeleton"),
+    "likelihoods": ("folded", "letters", "ending", "skeleton"),
+    "procedures": _WORDS,
+    "situations": _WORDS,
+    "facets": (*_WORDS, "near", "question", "ending"),
+}
+"""The heads, and which views of a message each looks at. The likelihoods are of the intents too:
+what is usual for each, beside what tells them apart."""
+KIND = "\t"
+"""Stands between an intent and the kind of case, which are learned as one label."""
 ASKS = {
     "procedures": ("ask_procedure", "ask_about_complaint_procedure"),
     "situations": ("ask_conduct",),
@@ -32,12 +41,16 @@ class Head:
     """Linear scores, one for each label; half precision, as there are many."""
 
     labels: Sequence[str]
-    weights: npt.NDArray[np.float16]
+    weights: Mapping[str, npt.NDArray[np.float16]]
+    """For each view that the head looks at: feature, label."""
     bias: Floats
 
-    def scores(self, columns: Ints, values: Floats) -> Floats:
+    def scores(self, seen: Mapping[str, Seen]) -> Floats:
         """How strongly a message speaks for each label; not yet a probability."""
-        scores: Floats = values @ self.weights[columns].astype(np.float32) + self.bias
+        scores = self.bias.copy()
+        for view, weights in self.weights.items():
+            columns, values = seen[view]
+            scores += values @ weights[columns].astype(np.float32)
         return scores
 
 
@@ -45,8 +58,9 @@ class Head:
 class Calibration:
     """What turns scores into probabilities, learned on sentences that the scores had not seen.
 
-    The judge weighs the evidence of all heads for an intent; procedures, situations and kinds
-    share one sharpness a head; each facet has a slope and a shift of its own.
+    The judge weighs the evidence of all heads for an intent and its kind; procedures and
+    situations share one sharpness a head; each facet has two slopes, for the whole message and
+    for the best of its last clauses, and a shift of its own.
     """
 
     judge_weights: Floats
@@ -61,39 +75,42 @@ class Calibration:
 class Model:
     """Reads messages; nothing in it changes after training."""
 
-    features: dict[str, Features]
+    features: Features
     heads: dict[str, Head]
     calibration: Calibration
 
     def parse(self, normalized: str) -> dict[str, object]:
         """The meaning of a message: what nlu adds to Rasa's answer."""
-        seen = {views: features.of(normalized) for views, features in self.features.items()}
-        scores = {name: head.scores(*seen[SEES[name]]) for name, head in self.heads.items()}
-        intents = self._intents(scores, signs(normalized, self.features["about"]))
+        seen = self.features.of(normalized)
+        scores = {name: head.scores(seen) for name, head in self.heads.items()}
+        told = self._told(scores, signs(normalized, self.features))
+        intents = _summed(told)
         ranking = [
             {"name": name, "confidence": confidence}
             for name, confidence in _best(intents, BEST_INTENTS)
         ]
-        facets = self._facets(scores["facets"])
+        whole = scores["facets"]
+        clause = best_clause(self.features, self.heads["facets"], normalized, whole)
+        facets = self._facets(whole, clause)
         return {
             "intent": ranking[0],
             "intent_ranking": ranking,
             "facets": {name: share for name, share in facets if share >= SMALLEST_FACET},
             "asked": self._asked(facets),
-            "kinds": self._given("kinds", scores["kinds"]),
+            "kinds": _kinds(told),
             "topics": self._topics(scores, intents),
         }
 
-    def _intents(self, scores: dict[str, Floats], beside: Floats) -> dict[str, float]:
-        seen = evidence(scores["intents"], scores["procedures"], scores["situations"], beside)
-        weighed = seen @ self.calibration.judge_weights + self.calibration.judge_bias
-        return _by_label(self.heads["intents"], softmax(weighed))
+    def _told(self, scores: dict[str, Floats], beside: Floats) -> dict[str, float]:
+        """The probability of each intent, cases by their kind."""
+        weighed = evidence(scores, beside) @ self.calibration.judge_weights
+        shares = softmax(weighed + self.calibration.judge_bias)
+        return _by_label(self.heads["intents"], shares)
 
-    def _facets(self, scores: Floats) -> list[tuple[str, float]]:
+    def _facets(self, whole: Floats, clause: Floats) -> list[tuple[str, float]]:
         """The facets with their probabilities, likeliest first."""
-        weighed = self.calibration.facet_slope * scores + self.calibration.facet_shift
-        shares = _by_label(self.heads["facets"], 1 / (1 + np.exp(-weighed)))
-        return _best(shares, len(shares))
+        shares = facet_shares(self.calibration, np.stack([whole, clause]))
+        return _best(_by_label(self.heads["facets"], shares), len(shares))
 
     def _asked(self, facets: list[tuple[str, float]]) -> list[str]:
         """The facets that count as asked, likeliest first."""
@@ -130,10 +147,28 @@ def signs(normalized: str, known: Features) -> Floats:
     return np.array([*seen, known.strangeness(normalized)], np.float32)
 
 
-def evidence(intents: Floats, procedures: Floats, situations: Floats, beside: Floats) -> Floats:
+def evidence(scores: Mapping[str, Floats], beside: Floats) -> Floats:
     """What the judge of the intent looks at: all scores for intents, how well a known topic
     fits, and the signs."""
-    return np.concatenate([intents, _fit(procedures), _fit(situations), beside]).astype(np.float32)
+    fit = [_fit(scores["procedures"]), _fit(scores["situations"])]
+    parts = [scores["intents"], scores["likelihoods"], *fit, beside]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def best_clause(features: Features, head: Head, normalized: str, whole: Floats) -> Floats:
+    """The best scores that one of a message's last clauses has, or those of the whole."""
+    clauses = [
+        head.scores(features.of(clause, SEES["facets"])) for clause in last_clauses(normalized)
+    ]
+    return np.max(clauses, axis=0) if clauses else whole
+
+
+def facet_shares(calibration: Calibration, scores: Floats) -> Floats:
+    """Probabilities of facets from scores: whole and best clause, perhaps message, facet."""
+    slope = calibration.facet_slope.reshape(2, *[1] * (scores.ndim - 2), -1)
+    weighed = (scores * slope).sum(axis=0) + calibration.facet_shift
+    shares: Floats = 1 / (1 + np.exp(-weighed))
+    return shares
 
 
 def asked_of(names: Sequence[str], shares: Floats, threshold: float) -> Mask:
@@ -165,13 +200,15 @@ def save(model: Model, folder: Path) -> None:
         "facet_slope": calibration.facet_slope,
         "facet_shift": calibration.facet_shift,
     }
-    for views, features in model.features.items():
-        arrays[f"{views}_features"] = features.weights
+    for name, view in model.features.views.items():
+        arrays[f"{name}_view"] = view.weights
     for name, head in model.heads.items():
-        arrays |= {f"{name}_weights": head.weights, f"{name}_bias": head.bias}
-    np.savez(folder / "weights.npz", **arrays)
+        arrays[f"{name}_bias"] = head.bias
+        arrays |= {f"{name}_{view}": weights for view, weights in head.weights.items()}
+    np.savez_compressed(folder / "weights.npz", **arrays)
     names = {
-        "features": {views: list(known.names) for views, known in model.features.items()},
+        "common": sorted(model.features.common),
+        "views": {name: list(view.names) for name, view in model.features.views.items()},
         "labels": {name: list(head.labels) for name, head in model.heads.items()},
         "sharpness": calibration.sharpness,
         "facet_threshold": calibration.facet_threshold,
@@ -184,7 +221,11 @@ def load(folder: Path) -> Model:
     names = json.loads((folder / "names.json").read_text("utf-8"))
     with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
         heads = {
-            name: Head(labels, arrays[f"{name}_weights"], arrays[f"{name}_bias"])
+            name: Head(
+                labels,
+                {view: arrays[f"{name}_{view}"] for view in SEES[name]},
+                arrays[f"{name}_bias"],
+            )
             for name, labels in names["labels"].items()
         }
         calibration = Calibration(
@@ -195,11 +236,26 @@ def load(folder: Path) -> Model:
             arrays["facet_shift"],
             names["facet_threshold"],
         )
-        features = {
-            views: Features(views, known, arrays[f"{views}_features"])
-            for views, known in names["features"].items()
+        views = {
+            name: View(known, arrays[f"{name}_view"]) for name, known in names["views"].items()
         }
-        return Model(features, heads, calibration)
+        return Model(Features(frozenset(names["common"]), views), heads, calibration)
+
+
+def _summed(told: Mapping[str, float]) -> dict[str, float]:
+    """Intents without their kinds."""
+    intents: dict[str, float] = {}
+    for label, share in told.items():
+        intent = label.partition(KIND)[0]
+        intents[intent] = round(intents.get(intent, 0.0) + share, 4)
+    return intents
+
+
+def _kinds(told: Mapping[str, float]) -> dict[str, float]:
+    """The probability of each kind, given that the message brings a case."""
+    kinds = {label.partition(KIND)[2]: share for label, share in told.items() if KIND in label}
+    whole = sum(kinds.values())
+    return {kind: round(share / whole, 4) for kind, share in kinds.items()} if whole else {}
 
 
 def _fit(scores: Floats) -> Floats:

@@ -21,6 +21,8 @@ examples:
   - {text: đèn đường hẻm 5 hư cả tuần, kind: feedback}
   - {text: rác chất đống đầu ngõ không ai dọn, kind: feedback}
   - {text: nắp cống trước trường bị mất, kind: feedback}
+  - {text: ổ gà trước trường học to quá, kind: feedback}
+  - {text: cổng trường ngập nước bẩn, kind: feedback}
   - {text: xã nên mở thêm quầy cho người già, kind: proposal}
   - {text: đề nghị phường lắp thêm ghế ở chỗ chờ, kind: proposal}
   - {text: tôi khiếu nại quyết định thu hồi đất của nhà tôi, kind: complaint}
