@@ -124,8 +124,8 @@ def _of_sentence_file(path: Path) -> Iterator[Sentence]:
     topics = content.get("topics")
     if topics is None:
         return
-    if path.stem not in ("ask_procedure", "ask_conduct") or not isinstance(topics, dict):
-        raise BadData(f"{path}: topics must be a mapping, in ask_procedure or ask_conduct only")
+    if path.stem not in TOPIC_KIND or not isinstance(topics, dict):
+        raise BadData(f"{path}: topics must be a mapping, in {', '.join(TOPIC_KIND)} only")
     for topic, asked in topics.items():
         yield from _asked(f"{path}: topics.{topic}", path.stem, str(topic), asked)
 
