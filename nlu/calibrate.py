@@ -176,7 +176,7 @@ def _facet_lines(held_out: HeldOut) -> tuple[Floats, Floats]:
     slopes, shifts = np.full((2, size), 0.5, np.float32), np.zeros(size, np.float32)
     for at in range(size):
         if 0 < asked[:, at].sum() < len(asked):
-            line = LogisticRegression(C=1).fit(scores[:, :, at].T, asked[:, at])
+            line = LogisticRegression(C=1000).fit(scores[:, :, at].T, asked[:, at])
             slopes[:, at], shifts[at] = line.coef_[0], line.intercept_[0]
     return slopes, shifts
 

@@ -52,7 +52,7 @@ KNOWLEDGE = """
 id: dang_ky_khai_sinh
 name: Đăng ký khai sinh
 asked_as:
-  documents: [khai sinh cho con cần giấy gì, làm giấy khai sinh mang theo gì, no]
+  documents: [khai sinh cho con cần giấy gì, đi khai sinh mang theo gì, no]
   fee: [khai sinh mất bao nhiêu tiền, lệ phí khai sinh, làm giấy khai sinh hết bao nhiêu]
   time_limit: [khai sinh mấy ngày xong]
 variants:

@@ -77,7 +77,7 @@ def test_parse_gives_all_that_the_bot_needs(served: Served) -> None:
     assert parsed["intent_ranking"][0] == parsed["intent"]
     assert parsed["topics"][0]["id"] == "dang_ky_khai_sinh"
     assert parsed["topics"][0]["kind"] == "procedure"
-    assert parsed["asked"] == ["fee"]
+    assert parsed["asked"][0] == "fee"
     assert set(parsed["kinds"]) == {"feedback", "proposal", "complaint", "denunciation"}
     assert [entity["value"] for entity in parsed["entities"]] == ["0900000000"]
 
