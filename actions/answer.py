@@ -6,7 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from actions.action import Asked, Basis, Choice, Command, Found, Outcome, Press, Result, says
+from actions.action import (
+    Asked,
+    Basis,
+    Choice,
+    Command,
+    Found,
+    Outcome,
+    Press,
+    Result,
+    Understanding,
+    says,
+)
 from actions.knowledge import Dated, Knowledge, When, branches, weakest
 from actions.knowledge.model import CatalogueEntry, Facet, Procedure, Variant
 from actions.not_understood import topic_choices
@@ -19,7 +30,7 @@ _POINTING = re.compile(r"\b(thu tuc|giay|ho so|cai|viec) (nay|do|ay|ni|kia)\b")
 _CLOSE = 0.7
 _FAINT = 0.2
 _LIKELY = 0.35
-FOLLOW_UP_WORDS = 8
+_FOLLOW_UP_WORDS = 8
 _PETITIONS = "don_thu"
 _OFFERED = 4
 _CHOICES_BACK = 6
@@ -149,7 +160,7 @@ class Answer:
         asks_none = not facets or facets == (Facet.OVERVIEW,)
         if asks_none and asked.memory.topic is None and asked.memory.facets:
             return asked.memory.facets
-        short = len(asked.understanding.normalized.split()) <= FOLLOW_UP_WORDS
+        short = is_short(asked.understanding)
         if short and asked.memory.facets and self._asks_the_same(asked, found, facets):
             return asked.memory.facets
         return facets or (Facet.OVERVIEW,)
@@ -246,10 +257,15 @@ def _forgotten(procedure: Procedure, facets: Sequence[Facet], day: date) -> tupl
     return tuple(v for v in branches(procedure.forgotten, day, ANYWHERE) if v.value is not None)
 
 
+def is_short(meant: Understanding) -> bool:
+    """Whether a text is short enough to go on about what was talked about."""
+    return len(meant.normalized.split()) <= _FOLLOW_UP_WORDS
+
+
 def _points_back(asked: Asked) -> bool:
     """Whether a short text means what was talked about: "thủ tục này mấy ngày xong"."""
-    folded = fold(asked.understanding.normalized)
-    return len(folded.split()) <= FOLLOW_UP_WORDS and bool(_POINTING.search(folded))
+    meant = asked.understanding
+    return is_short(meant) and bool(_POINTING.search(fold(meant.normalized)))
 
 
 def _too_close(found: Sequence[Found]) -> bool:

@@ -22,7 +22,7 @@ from actions.action import (
     says,
 )
 from actions.advise_conduct import AdviseConduct
-from actions.answer import FOLLOW_UP_WORDS, Answer
+from actions.answer import Answer, is_short
 from actions.answer_english import AnswerEnglish
 from actions.cases import CaseKind
 from actions.deadlines import Calendar
@@ -352,10 +352,9 @@ def _complains(meant: Understanding) -> bool:
 def _follows_up(asked: Asked) -> bool:
     """Whether a short text asks a facet: of the procedure talked about, or of one to be named."""
     meant, memory = asked.understanding, asked.memory
-    short = len(meant.normalized.split()) <= FOLLOW_UP_WORDS
     doubt = _FOLLOWS if memory.facets else _ASKS_BARELY
     likely = meant.intents.get("ask_procedure", 0.0) >= doubt
-    return short and likely and bool(meant.facets) and meant.confidence < _ASKS_IN_FORM
+    return is_short(meant) and likely and bool(meant.facets) and meant.confidence < _ASKS_IN_FORM
 
 
 def _asks_aside(meant: Understanding, step: Step, ears: Ears) -> bool:

@@ -17,10 +17,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nlu.interval import wilson
 from nlu.sentences import BadData, read_yaml
 from nlu.serve import load_parse
 from nlu.text import without_diacritics
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 CONFIG = Path("config.yml")
 RULES, LEARNED = "nlu.entities.EntityExtractor", "nlu.tagger.Tagger"
-CERTAIN = 1.96
-"""So many standard errors on both sides hold 95 %."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +158,6 @@ def measures(answers: Sequence[Answer]) -> dict[str, Share]:
         "slot F1": Share(right, (marked + found) / 2, slots),
         "sentence accuracy": Share(whole, size, f"{whole} of {size}"),
     }
-
-
-def wilson(right: int, of: float) -> tuple[float, float]:
-    """Between which shares the true one lies, 95 times in 100."""
-    share, z = right / of, CERTAIN
-    middle = share + z * z / (2 * of)
-    reach = z * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
-    return (middle - reach) / (1 + z * z / of), (middle + reach) / (1 + z * z / of)
 
 
 def fold_example(example: Example) -> Example:

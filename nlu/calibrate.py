@@ -1,24 +1,20 @@
 """Calibration: scores of sentences that were held out become probabilities and thresholds."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from nlu.corpus import READINGS, Mask, Rows
-from nlu.features import Floats
-from nlu.model import KIND, Calibration, asked_of, evidence, facet_shares
-from nlu.sentences import Sentence
+from nlu.corpus import READINGS, Rows
+from nlu.features import Floats, Mask
+from nlu.model import KIND, TOPICS, Calibration, asked_of, evidence, facet_shares, softmax
 
 RARE_COUNT_MORE = 0.5
 """The judge weighs a sentence by its intent's size to minus this power: in life fewer messages
 ask about conduct, and more greet or complain, than among sentences written topic by topic."""
-
-TOPICS = ("procedures", "situations")
-"""The heads that tell which topic; what fits best is of use for the intent too."""
 
 JUDGE_HELD = 0.01
 """How dear it is for the judge to leave the plain scores."""
@@ -28,9 +24,9 @@ Labels = list[frozenset[str]]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scores of every sentence, as written and stripped, by heads that had not learned it."""
+    """Scores of the held-out sentences, as written and stripped, by heads that had not learned
+    them."""
 
-    sentences: Sequence[Sentence]
     labels: dict[str, Labels]
     names: dict[str, list[str]]
     scores: dict[str, Floats]
@@ -62,6 +58,7 @@ class HeldOut:
         its = (self.scores["facets"], self.clauses)
         return np.stack([scores[:, rows].reshape(shape) for scores in its])
 
+    @cached_property
     def evidence(self) -> Floats:
         """What the judge sees of every sentence, both readings one below the other."""
         return np.stack(
@@ -71,14 +68,14 @@ class HeldOut:
                     self.signs[reading, at],
                 )
                 for reading in range(READINGS)
-                for at in range(len(self.sentences))
+                for at in range(self.signs.shape[1])
             ]
         )
 
 
 def figures(held_out: HeldOut, calibration: Calibration) -> list[str]:
     """How often the held-out sentences were understood, as written and without diacritics."""
-    judged = held_out.evidence() @ calibration.judge_weights + calibration.judge_bias
+    judged = held_out.evidence @ calibration.judge_weights + calibration.judge_bias
     lines = [_accuracy("intents", judged, held_out.truth("intents"))]
     for head in TOPICS:
         if len(held_out.names[head]) > 1:
@@ -126,7 +123,7 @@ def _judge(held_out: HeldOut) -> tuple[Floats, Floats]:
     intent = np.array([intents.index(name) for name in intents])[truth]
     weight = np.bincount(intent)[intent] ** -RARE_COUNT_MORE
     weight /= weight.sum()
-    seen = held_out.evidence().astype(float)
+    seen = held_out.evidence.astype(float)
     spread = seen.std(axis=0) + 1e-6
     spread[:size] = spread[:size].mean()
     seen /= spread
@@ -135,9 +132,7 @@ def _judge(held_out: HeldOut) -> tuple[Floats, Floats]:
     def surprise(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         factor, bias, added = parameters[0], parameters[1 : 1 + size], parameters[1 + size :]
         grown = seen @ added.reshape(shape) + bias + factor * seen[:, :size]
-        grown -= grown.max(axis=1, keepdims=True)
-        shares = np.exp(grown)
-        shares /= shares.sum(axis=1, keepdims=True)
+        shares = softmax(grown)
         told = np.log(shares[np.arange(len(truth)), truth] + 1e-12)
         shares[np.arange(len(truth)), truth] -= 1
         slope = shares * weight[:, None]
@@ -170,7 +165,7 @@ def _sharpness(held_out: HeldOut, head: str) -> float:
 
 
 def _facet_lines(held_out: HeldOut) -> tuple[Floats, Floats]:
-    """For each facet the slopes and the shift of its probability (Platt)."""
+    """For each facet the slopes and the shift of its probability (logistic regression)."""
     asked, scores = _facets_asked(held_out), held_out.facets()
     size = asked.shape[1]
     slopes, shifts = np.full((2, size), 0.5, np.float32), np.zeros(size, np.float32)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from joblib import Parallel, delayed
 from scipy.sparse import csr_matrix, diags, hstack
 
-from nlu.features import VIEWS, Pieces, View, pieces
+from nlu.features import VIEWS, Mask, Pieces, View, pieces
 from nlu.sentences import Sentence
 from nlu.text import fold, without_diacritics
 
@@ -19,7 +19,6 @@ READINGS = 2
 COMMON_WORDS = 350
 JOBS = 2
 
-Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
 
 
@@ -88,7 +87,7 @@ def read(sentences: Sequence[Sentence]) -> Corpus:
     )
 
 
-def beside(seen: Mapping[str, csr_matrix], views: Sequence[str], rows: Rows) -> csr_matrix:
+def joined(seen: Mapping[str, csr_matrix], views: Sequence[str], rows: Rows) -> csr_matrix:
     """Some texts in several views."""
     matrix = hstack([seen[view][rows] for view in views], format="csr")
     matrix.sort_indices()

@@ -17,6 +17,8 @@ LONGEST = 1200
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
+Mask = npt.NDArray[np.bool_]
+Halves = npt.NDArray[np.float16]
 Seen = tuple[Ints, Floats]
 """Columns and values of a message in one view."""
 
@@ -144,16 +146,18 @@ class Features:
     """The words that a skeleton keeps."""
     views: Mapping[str, View]
 
-    def of(self, normalized: str, views: Collection[str] = VIEWS.keys()) -> dict[str, Seen]:
+    def cut(self, normalized: str) -> Pieces:
+        """A message as the views look at it."""
+        return pieces(normalized, self.common)
+
+    def of(self, its: Pieces, views: Collection[str] = VIEWS.keys()) -> dict[str, Seen]:
         """What a message has in these views."""
-        its = pieces(normalized, self.common)
         return {name: self.views[name].of(VIEWS[name](its)) for name in views}
 
-    def strangeness(self, normalized: str) -> float:
-        """The share of words that no sentence has, 0 to 1."""
-        folded = fold(_masked(normalized)).split()
-        strange = sum(word not in self.views["folded"].column for word in folded)
-        return strange / len(folded) if folded else 0.0
+    def strangeness(self, its: Pieces) -> float:
+        """The share of words that hardly a sentence has, 0 to 1."""
+        strange = sum(word not in self.views["folded"].column for word in its.folded)
+        return strange / len(its.folded) if its.folded else 0.0
 
 
 def last_clauses(normalized: str) -> list[str]:

@@ -1,33 +1,32 @@
-"""Training: heads on all sentences, calibrated on sentences that were held out in turn."""
+"""Training: heads on all sentences, calibrated on sentences that were held out."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from joblib import Parallel, delayed
 from scipy.sparse import csr_matrix
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.svm import LinearSVC
 
-from nlu.calibrate import TOPICS, HeldOut, Labels, calibrate, figures
-from nlu.corpus import JOBS, READINGS, Corpus, Mask, Rows, beside, read
-from nlu.features import VIEWS, Features, Floats
-from nlu.model import KIND, SEES, SIGNS, Head, Model, best_clause, signs
+from nlu.calibrate import HeldOut, Labels, calibrate, figures
+from nlu.corpus import JOBS, READINGS, Corpus, Rows, joined, read
+from nlu.features import VIEWS, Features, Floats, Halves, Mask
+from nlu.model import KIND, SEES, SIGNS, TOPICS, Head, Model, best_clause, signs
 from nlu.sentences import TOPIC_KIND, Sentence
 from nlu.text import fold
 
 PARTS = 4
 MANY = 5000
-"""Of many sentences one part is held out: enough to calibrate by. Of few, all are in turn."""
+"""Of more sentences one part is held out: enough to calibrate by. Of fewer, all are in turn."""
 
 SEED = 0
-SEEN_AT_LEAST = {"few": 2, "many": 3}
+SEEN_AT_LEAST, SEEN_AT_LEAST_OF_MANY = 2, 3
 """How many sentences must have a feature, in any of their readings."""
 SMOOTHING = 0.02
 TOLERANCE = 0.1
-UNLEARNED = (-1, -20)
-"""Scores of a label that no row has: of a head that tells apart, and of likelihoods."""
+UNLEARNED = dict.fromkeys(SEES, -1) | {"likelihoods": -20}
+"""The score of a label that no row has."""
 
 Say = Callable[[str], None]
 Learned = list[tuple[int, Floats, float]]
@@ -54,12 +53,13 @@ def _hold_out(
     corpus: Corpus, labels: Mapping[str, Labels], names: Mapping[str, list[str]], say: Say
 ) -> HeldOut:
     """Score some parts of the sentences with what the other parts teach, variants apart."""
-    size = len(corpus.sentences)
+    parts = _parts(corpus.sentences)
+    held_parts = 1 if len(parts) > MANY else PARTS
+    counted = np.flatnonzero(parts < held_parts)
+    size, place = len(counted), np.cumsum(parts < held_parts) - 1
     scores = {head: np.zeros((READINGS, size, len(names[head])), np.float32) for head in SEES}
     clauses = np.zeros_like(scores["facets"])
-    seen_beside = np.zeros((READINGS, size, SIGNS), np.float32)
-    parts = _parts(corpus.sentences)
-    held_parts = 1 if size > MANY else PARTS
+    seen_signs = np.zeros((READINGS, size, SIGNS), np.float32)
     for part in range(held_parts):
         held = parts == part
         if held.all() or not held.any():
@@ -69,22 +69,16 @@ def _hold_out(
         for reading in range(READINGS):
             rows = corpus.rows(held, reading)
             for head, learned in heads.items():
-                scores[head][reading, held] = _scores(learned, seen, rows)
+                scores[head][reading, place[held]] = _scores(learned, seen, rows)
             for row in rows:
-                at, text = corpus.sentence[row], corpus.texts[row]
-                seen_beside[reading, at] = signs(text, features)
-                if labels["facets"][at]:
+                sentence, text = corpus.sentence[row], corpus.texts[row]
+                at = place[sentence]
+                seen_signs[reading, at] = signs(text, features.cut(text), features)
+                if labels["facets"][sentence]:
                     whole = scores["facets"][reading, at]
                     clauses[reading, at] = best_clause(features, heads["facets"], text, whole)
-    held = np.flatnonzero(parts < held_parts)
-    return HeldOut(
-        [corpus.sentences[at] for at in held],
-        {head: [its[at] for at in held] for head, its in labels.items()},
-        names,
-        {head: its[:, held] for head, its in scores.items()},
-        clauses[:, held],
-        seen_beside[:, held],
-    )
+    held_labels = {head: [its[at] for at in counted] for head, its in labels.items()}
+    return HeldOut(held_labels, names, scores, clauses, seen_signs)
 
 
 def _fit(
@@ -97,7 +91,7 @@ def _fit(
 ) -> tuple[Features, dict[str, Head], dict[str, csr_matrix]]:
     """Features and heads of these sentences in all their readings, and all texts as they are
     seen with such features."""
-    at_least = SEEN_AT_LEAST["many" if len(corpus.sentences) > MANY else "few"]
+    at_least = SEEN_AT_LEAST_OF_MANY if len(corpus.sentences) > MANY else SEEN_AT_LEAST
     labelled = {head: among & np.array([bool(label) for label in labels[head]]) for head in SEES}
     views, seen = {}, {}
     for view in VIEWS:
@@ -106,11 +100,12 @@ def _fit(
         seen[view] = corpus.seen(view, views[view], kept)
 
     def taught(head: str) -> tuple[csr_matrix, Labels]:
+        counted = labelled[head][corpus.sentence]
         # Topics learn nothing from variants: their words are many and stay as they are meant.
-        meant = corpus.reading < READINGS
-        counted = meant if head in TOPICS or not variants else True
-        rows = np.flatnonzero(labelled[head][corpus.sentence] & counted)
-        return beside(seen, SEES[head], rows), [labels[head][at] for at in corpus.sentence[rows]]
+        if head in TOPICS or not variants:
+            counted &= corpus.reading < READINGS
+        rows = np.flatnonzero(counted)
+        return joined(seen, SEES[head], rows), [labels[head][at] for at in corpus.sentence[rows]]
 
     # Processes and not threads: liblinear has one source of chance a process, and a model must
     # not depend on which head was there first.
@@ -125,9 +120,7 @@ def _fit(
     return Features(corpus.common, views), heads, seen
 
 
-def _by_view(
-    weights: npt.NDArray[np.float16], views: Sequence[str], sizes: Mapping[str, int]
-) -> dict[str, npt.NDArray[np.float16]]:
+def _by_view(weights: Halves, views: Sequence[str], sizes: Mapping[str, int]) -> dict[str, Halves]:
     ends = np.cumsum([sizes[view] for view in views])
     return dict(zip(views, np.split(weights, ends[:-1]), strict=True))
 
@@ -142,10 +135,10 @@ def _scores(head: Head, seen: Mapping[str, csr_matrix], rows: Rows) -> Floats:
 
 def _learned(
     head: str, matrix: csr_matrix, labels: Labels, names: Sequence[str]
-) -> tuple[npt.NDArray[np.float16], Floats]:
+) -> tuple[Halves, Floats]:
     """Weights and bias of a head that tells the labels of these rows apart."""
     weights = np.zeros((matrix.shape[1], len(names)), np.float16)
-    bias = np.full(len(names), UNLEARNED[head == "likelihoods"], np.float32)
+    bias = np.full(len(names), UNLEARNED[head], np.float32)
     learn_head = _any_of if any(len(label) > 1 for label in labels) else _one_of
     for place, line, shift in learn_head(head, matrix, labels, names):
         weights[:, place], bias[place] = line, shift
@@ -199,8 +192,8 @@ def _labels(head: str, sentence: Sentence) -> frozenset[str]:
         return frozenset([sentence.intent + kind])
     if head == "facets":
         return frozenset(sentence.facets)
-    about = TOPIC_KIND.get(sentence.intent, "") + "s"
-    return frozenset([sentence.topic] if sentence.topic and about == head else [])
+    about = TOPIC_KIND.get(sentence.intent) == TOPICS[head]
+    return frozenset([sentence.topic] if sentence.topic and about else [])
 
 
 def _without_repeats(sentences: Sequence[Sentence]) -> list[Sentence]:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from nlu.features import LONGEST, Features, Floats, Seen, View, last_clauses
-
-Mask = npt.NDArray[np.bool_]
+from nlu.features import LONGEST, Features, Floats, Halves, Mask, Pieces, Seen, View, last_clauses
+from nlu.sentences import TOPIC_KIND
 
 _WORDS = ("accented", "folded", "letters")
 SEES = {
@@ -24,10 +22,13 @@ SEES = {
 what is usual for each, beside what tells them apart."""
 KIND = "\t"
 """Stands between an intent and the kind of case, which are learned as one label."""
+TOPICS = {"procedures": "procedure", "situations": "situation"}
+"""The heads that tell which topic, and what such a topic is."""
 ASKS = {
-    "procedures": ("ask_procedure", "ask_about_complaint_procedure"),
-    "situations": ("ask_conduct",),
+    head: [intent for intent, its in TOPIC_KIND.items() if its == kind]
+    for head, kind in TOPICS.items()
 }
+"""The intents that ask about the topics of each."""
 WHOLE = "overview"
 SMALLEST_FACET = 0.05
 BEST_TOPICS = 8
@@ -41,7 +42,7 @@ class Head:
     """Linear scores, one for each label; half precision, as there are many."""
 
     labels: Sequence[str]
-    weights: Mapping[str, npt.NDArray[np.float16]]
+    weights: Mapping[str, Halves]
     """For each view that the head looks at: feature, label."""
     bias: Floats
 
@@ -81,9 +82,10 @@ class Model:
 
     def parse(self, normalized: str) -> dict[str, object]:
         """The meaning of a message: what nlu adds to Rasa's answer."""
-        seen = self.features.of(normalized)
+        its = self.features.cut(normalized)
+        seen = self.features.of(its)
         scores = {name: head.scores(seen) for name, head in self.heads.items()}
-        told = self._told(scores, signs(normalized, self.features))
+        told = self._told(scores, signs(normalized, its, self.features))
         intents = _summed(told)
         ranking = [
             {"name": name, "confidence": confidence}
@@ -126,7 +128,7 @@ class Model:
         asks = {head: sum(intents.get(name, 0.0) for name in ASKS[head]) for head in ASKS}
         whole = sum(asks.values()) or 1.0
         kind_of, confidence = {}, {}
-        for head, kind in (("procedures", "procedure"), ("situations", "situation")):
+        for head, kind in TOPICS.items():
             for topic, share in self._given(head, scores[head]).items():
                 kind_of[topic] = kind
                 confidence[topic] = share * asks[head] / whole
@@ -139,18 +141,18 @@ class Model:
         return _by_label(self.heads[head], softmax(scores * self.calibration.sharpness[head]))
 
 
-def signs(normalized: str, known: Features) -> Floats:
+def signs(normalized: str, its: Pieces, known: Features) -> Floats:
     """What the judge of the intent looks at beside scores: how long a message is, whether it has
-    a question mark, how many of its words no sentence has."""
+    a question mark, how many of its words hardly a sentence has."""
     length = min(len(normalized[:LONGEST].split()), MANY_WORDS)
     seen = [np.log1p(length), length < 4, length < 8, "?" in normalized]
-    return np.array([*seen, known.strangeness(normalized)], np.float32)
+    return np.array([*seen, known.strangeness(its)], np.float32)
 
 
 def evidence(scores: Mapping[str, Floats], beside: Floats) -> Floats:
     """What the judge of the intent looks at: all scores for intents, how well a known topic
     fits, and the signs."""
-    fit = [_fit(scores["procedures"]), _fit(scores["situations"])]
+    fit = [_fit(scores[head]) for head in TOPICS]
     parts = [scores["intents"], scores["likelihoods"], *fit, beside]
     return np.concatenate(parts).astype(np.float32)
 
@@ -158,7 +160,8 @@ def evidence(scores: Mapping[str, Floats], beside: Floats) -> Floats:
 def best_clause(features: Features, head: Head, normalized: str, whole: Floats) -> Floats:
     """The best scores that one of a message's last clauses has, or those of the whole."""
     clauses = [
-        head.scores(features.of(clause, SEES["facets"])) for clause in last_clauses(normalized)
+        head.scores(features.of(features.cut(clause), SEES["facets"]))
+        for clause in last_clauses(normalized)
     ]
     return np.max(clauses, axis=0) if clauses else whole
 
@@ -183,11 +186,11 @@ def asked_of(names: Sequence[str], shares: Floats, threshold: float) -> Mask:
 
 
 def softmax(scores: Floats) -> Floats:
-    """Scores as shares of one."""
+    """Scores as shares of one, row by row."""
     if not scores.size:
         return scores
-    grown = np.exp(scores - scores.max())
-    shares: Floats = grown / grown.sum()
+    grown = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares: Floats = grown / grown.sum(axis=-1, keepdims=True)
     return shares
 
 

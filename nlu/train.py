@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MODEL = Path("var/model/nlu.tar.gz")
 TRAINED_FROM = MODEL.with_name("trained_from.sha256")
 BAD_DATA = 2
-UNREAD = ("serve.py", "benchmark.py")
+UNREAD = ("serve.py", "benchmark.py", "interval.py")
 """What no model depends on."""
 
 

@@ -458,18 +458,23 @@ async def test_a_complaint_is_told_its_lawful_way(citizen: Citizen, fake_nlu: Fa
     assert "chữ ký" in words(turn)
 
 
+def _may_be_either(fake_nlu: FakeNlu, text: str, *, asks: float, brings: float) -> None:
+    """A story about a rude official: asks about the rule, or brings a case."""
+    fake_nlu.knows(
+        text,
+        "ask_conduct",
+        confidence=asks,
+        also={"bring_case": brings},
+        kind="feedback",
+        topic=("cau_gat_voi_dan", "situation"),
+    )
+
+
 async def test_between_a_rule_and_a_case_two_buttons_ask(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
     text = "cán bộ một cửa nói xẵng với dân cả buổi sáng nay"
-    fake_nlu.knows(
-        text,
-        "ask_conduct",
-        confidence=0.5,
-        also={"bring_case": 0.45},
-        kind="feedback",
-        topic=("cau_gat_voi_dan", "situation"),
-    )
+    _may_be_either(fake_nlu, text, asks=0.5, brings=0.45)
     await citizen.says(text)
     assert [c.label for c in citizen.offered] == [
         "Tôi hỏi quy định",
@@ -484,14 +489,7 @@ async def test_an_official_who_said_so_is_told_the_rule(
 ) -> None:
     fake_nlu.knows("em trực quầy hộ tịch, chào bot", "greet")
     story = "nói xẵng với dân cả buổi sáng nay"
-    fake_nlu.knows(
-        story,
-        "ask_conduct",
-        confidence=0.55,
-        also={"bring_case": 0.35},
-        kind="feedback",
-        topic=("cau_gat_voi_dan", "situation"),
-    )
+    _may_be_either(fake_nlu, story, asks=0.55, brings=0.35)
     turn = await citizen.says(story)
     assert turn.outcome.result is Result.ASKED_BACK
     await citizen.says("em trực quầy hộ tịch, chào bot")
@@ -601,14 +599,7 @@ async def test_a_story_without_a_question_is_asked_whether_to_be_sent(
     citizen: Citizen, fake_nlu: FakeNlu
 ) -> None:
     text = "cô tiếp nhận ném giấy tờ trả lại rồi mắng mẹ tôi"
-    fake_nlu.knows(
-        text,
-        "ask_conduct",
-        confidence=0.8,
-        also={"bring_case": 0.15},
-        kind="feedback",
-        topic=("cau_gat_voi_dan", "situation"),
-    )
+    _may_be_either(fake_nlu, text, asks=0.8, brings=0.15)
     turn = await citizen.says(text)
     assert turn.outcome.case_kind == "feedback"
     assert "Tôi muốn gửi phản ánh về việc này" in [c.label for c in citizen.offered]
@@ -725,14 +716,7 @@ async def test_an_officers_answer_outlives_a_cancelled_form(
 
 async def test_an_old_story_does_not_fill_a_new_form(citizen: Citizen, fake_nlu: FakeNlu) -> None:
     text = "cán bộ một cửa nói xẵng với dân cả buổi sáng nay"
-    fake_nlu.knows(
-        text,
-        "ask_conduct",
-        confidence=0.5,
-        also={"bring_case": 0.45},
-        kind="feedback",
-        topic=("cau_gat_voi_dan", "situation"),
-    )
+    _may_be_either(fake_nlu, text, asks=0.5, brings=0.45)
     fake_nlu.knows("chào", "greet")
     await citizen.says(text)
     await citizen.says("chào")

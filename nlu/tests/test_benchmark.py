@@ -18,8 +18,8 @@ from nlu.benchmark import (
     main,
     measures,
     read_examples,
-    wilson,
 )
+from nlu.interval import wilson
 from nlu.learn import learn
 from nlu.sentences import BadData, Sentence
 from nlu.train import fingerprint

@@ -1,7 +1,8 @@
 """How much is understood: `python -m tests.evaluate [FILE.jsonl…]`.
 
 Without files it opens the blind set (tests/blind), prints the table and writes var/evaluate.json,
-docs/images/understanding.svg and its part of docs/benchmarks.md. With files it only prints.
+docs/images/understanding.svg, its part of docs/benchmarks.md and the hashes of the blind set.
+With files it only prints.
 """
 
 import argparse
@@ -15,12 +16,11 @@ from bot.settings import CHECKOUT, load_settings
 from tests.bench import report
 from tests.evaluate import apart, page, peer
 from tests.evaluate.hearing import Listener, hear, listener, peers
-from tests.evaluate.messages import BadLine, Marked, blind, read
+from tests.evaluate.messages import WRITTEN, BadLine, Marked, blind, read
 from tests.evaluate.rows import confusions, misses, rows
 
 RESULT = CHECKOUT / "var" / "evaluate.json"
 PICTURE = CHECKOUT / "docs" / "images" / "understanding.svg"
-WRITTEN = "as written"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,11 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     ears = listener(settings)
     heard = asyncio.run(hear(messages, settings, ears))
     measured = {writing: rows(its) for writing, its in heard.items()}
-    print(page.table(measured), "\n\n" + page.confusions_table(confusions(heard[WRITTEN])))
+    wrong = confusions(heard[WRITTEN])
+    print(page.table(measured), "\n\n" + page.confusions_table(wrong))
     if options.misses:
         print("\n".join(misses(heard[WRITTEN])))
     if not options.files:
-        _keep(messages, measured, confusions(heard[WRITTEN]), ears)
+        _keep(messages, measured, wrong, ears)
     return 0
 
 

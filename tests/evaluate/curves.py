@@ -15,11 +15,11 @@ from actions.cases import CaseKind
 from bot.settings import CHECKOUT, load_settings
 from tests.asking import QUESTIONS
 from tests.evaluate.hearing import hear, listener
-from tests.evaluate.messages import Marked, several
+from tests.evaluate.messages import WRITTEN, Marked, several
 from tests.evaluate.page import draw
 from tests.evaluate.rows import BORDER, DECLINED, STRANGER, Heard
 
-WRITINGS = ("as written", "teencode", "slips, no diacritics")
+WRITINGS = (WRITTEN, "teencode", "slips, no diacritics")
 PICTURE = CHECKOUT / "docs" / "images" / "thresholds.svg"
 POINTS = CHECKOUT / "var" / "evaluate" / "thresholds.json"
 STEPS = [step / 20 for step in range(1, 20)]
@@ -70,10 +70,8 @@ def border(heard: Sequence[Heard]) -> Curve:
         second, first = sorted([0.0, 0.0, *h.meant.intents.values()])[-2:]
         return second / first if first else 1.0
 
-    right = []
-    for step in STEPS:
-        answered = [h for h in there if nearness(h) < step]
-        right.append((step, sum(h.knows_intent for h in answered) / max(len(answered), 1)))
+    answered = [(step, [h for h in there if nearness(h) < step]) for step in STEPS]
+    right = _right_of(answered, lambda h: h.knows_intent)
     return {"asked back": _from(there, nearness), "right of those answered": right}
 
 
@@ -88,11 +86,8 @@ def topics(heard: Sequence[Heard]) -> Curve:
     def score(h: Heard) -> float:
         return best(h).score if best(h) else 0.0
 
-    right = []
-    for step in STEPS:
-        answered = [h for h in there if score(h) >= step]
-        hits = sum(best(h).id in (h.marked.procedure, h.marked.rule) for h in answered)
-        right.append((step, hits / max(len(answered), 1)))
+    answered = [(step, [h for h in there if score(h) >= step]) for step in STEPS]
+    right = _right_of(answered, lambda h: best(h).id in (h.marked.procedure, h.marked.rule))
     return {"answered at once": _from(there, score), "right of those": right}
 
 
@@ -124,6 +119,13 @@ def _from(heard: Sequence[Heard], value: Callable[[Heard], float]) -> list[tuple
     """For each threshold the share of messages at or above it."""
     values = [value(h) for h in heard]
     return [(step, sum(v >= step for v in values) / max(len(values), 1)) for step in STEPS]
+
+
+def _right_of(
+    answered: Sequence[tuple[float, list[Heard]]], is_right: Callable[[Heard], bool]
+) -> list[tuple[float, float]]:
+    """For each threshold the share of the answered messages that are right."""
+    return [(step, sum(map(is_right, its)) / max(len(its), 1)) for step, its in answered]
 
 
 def _of_kind(heard: Sequence[Heard], kind: str) -> list[Heard]:

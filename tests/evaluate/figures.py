@@ -1,11 +1,11 @@
 """Shares with their intervals, and the other figures of an evaluation."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_Z = 1.96
+from nlu.interval import wilson
+
 _BINS = 10
 
 
@@ -24,12 +24,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Where the share lies with 95 % certainty (Wilson 1927)."""
-        if not self.of:
-            return 0.0, 1.0
-        middle = (self.value + _Z**2 / (2 * self.of)) / (1 + _Z**2 / self.of)
-        root = self.value * (1 - self.value) / self.of + _Z**2 / (4 * self.of**2)
-        half = _Z * math.sqrt(root) / (1 + _Z**2 / self.of)
-        return max(0.0, middle - half), min(1.0, middle + half)
+        return wilson(self.right, self.of) if self.of else (0.0, 1.0)
 
 
 def share(results: Iterable[bool]) -> Share:

@@ -18,14 +18,14 @@ from bot.settings import CHECKOUT, Settings
 from bot.turn import House
 from bot.understanding import Ear, Parse
 from nlu.text import clean
-from tests.evaluate.messages import WRITINGS, Marked
+from tests.evaluate.messages import WRITINGS, WRITTEN, Marked
 from tests.evaluate.rows import Heard
 
 NOW = datetime.fromisoformat("2026-11-24T09:00:00+07:00")
 STRANGERS = CHECKOUT.parent / "shared" / "reference" / "procedures.jsonl"
 """The national portal's list, where it is there: names that nothing here is asked about."""
 
-_KEEPING_PLACES = ("as written", "no diacritics")
+_KEEPING_PLACES = (WRITTEN, "no diacritics")
 _AT_ONCE = 8
 
 

@@ -14,8 +14,9 @@ from nlu.sentences import FACETS, KINDS
 SEED = 20261124
 BLIND = Path(__file__).parent.parent / "blind" / "vi"
 
+WRITTEN = "as written"
 WRITINGS: Mapping[str, Noise] = {
-    "as written": lambda text, _: text,
+    WRITTEN: lambda text, _: text,
     "no diacritics": noise.strip,
     "teencode": noise.teencode,
     "Telex left over": noise.telex,
